@@ -1,0 +1,143 @@
+"""Command line: python -m ensemble_seg phantoms | sample | train | evaluate | predict."""
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; return 0, or 1 with one message where the input is bad."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.command(options)
+    except (ValueError, OSError, RuntimeError) as error:
+        print(f"ensemble_seg: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def phantoms(options: argparse.Namespace) -> None:
+    """Draw a data set of phantoms."""
+    from .phantoms import write_phantoms
+
+    folder = write_phantoms(options.out, options.count, options.seed, options.fraction)
+    print(f"{options.count} phantoms in {folder}")
+
+
+def sample(options: argparse.Namespace) -> None:
+    """Write the lesion crops of a data set as files."""
+    from .exporting import write_crops
+
+    counts = write_crops(options.folder, options.out, options.threshold, options.each_lesion)
+    print(
+        f"{counts.crops} crops of {counts.kept} images in {options.out}; "
+        f"{counts.dropped} images below the ratio, {counts.empty} without a lesion."
+    )
+
+
+def train(options: argparse.Namespace) -> None:
+    """Train the main and the sampling model and save their ensemble."""
+    from . import build_ensemble, load_or_train, save_model
+    from .runs import run_path
+
+    data, preset = _experiment(options)
+    runs = [load_or_train(name, data, preset, options.runs_dir) for name in ("main", "sampling")]
+    path = run_path(data, preset, "ensemble", options.runs_dir) / "model.keras"
+    save_model(build_ensemble([run.model for run in runs], preset.weights), path)
+    print(f"ensemble: saved in {path}")
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    """Print the score table of the trained models on the test images."""
+    import keras
+
+    from . import evaluate, load_run, score_table
+    from .runs import run_path
+
+    data, preset = _experiment(options)
+    paths = {
+        name: run_path(data, preset, name, options.runs_dir)
+        for name in ("main", "sampling", "ensemble")
+    }
+    for name in ("main", "sampling"):
+        load_run(paths[name])
+    models = {
+        name: keras.saving.load_model(path / "model.keras", compile=False)
+        for name, path in paths.items()
+        if (path / "model.keras").is_file()
+    }
+    print(score_table({name: evaluate(model, data.test) for name, model in models.items()}))
+
+
+def predict(options: argparse.Namespace) -> None:
+    """Write masks, overlays and disagreement maps for a folder of images."""
+    import keras
+    from tqdm import tqdm
+
+    from . import predict_folder
+    from .runs import run_path
+
+    model = options.model
+    if model is None:
+        data, preset = _experiment(options)
+        model = run_path(data, preset, "ensemble", options.runs_dir) / "model.keras"
+    if not Path(model).is_file():
+        raise FileNotFoundError(
+            f"{model}: no such model. Train it first (python -m ensemble_seg train), or name one "
+            "with --model."
+        )
+    network = keras.saving.load_model(model, compile=False)
+    number = predict_folder(network, options.folder, options.out, progress=tqdm)
+    print(f"{number} images: masks/, overlays/ and disagreement/ in {options.out}")
+
+
+def _experiment(options: argparse.Namespace):
+    from . import load_dataset, preset
+
+    chosen = preset(options.preset)
+    data = load_dataset(options.dataset, options.data_dir)
+    return data.limit(chosen.limit), chosen
+
+
+def _parser() -> argparse.ArgumentParser:
+    import os
+
+    parser = argparse.ArgumentParser(prog="python -m ensemble_seg", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    experiment = argparse.ArgumentParser(add_help=False)
+    dataset = os.environ.get("ENSEMBLE_SEG_DATASET") or "phantoms"
+    experiment.add_argument("--dataset", default=dataset, help="name or folder (%(default)s)")
+    experiment.add_argument("--data-dir", help="folder of the named data sets")
+    experiment.add_argument("--preset", help='smoke, quick or paper, or "quick,epochs=40"')
+    experiment.add_argument("--runs-dir", help="where run folders go (runs)")
+
+    def add(command, *parents) -> argparse.ArgumentParser:
+        text = command.__doc__
+        sub = commands.add_parser(command.__name__, help=text, description=text, parents=parents)
+        sub.set_defaults(command=command)
+        return sub
+
+    draw = add(phantoms)
+    draw.add_argument("out", type=Path, help="folder to make")
+    draw.add_argument("--count", type=int, default=240)
+    draw.add_argument("--seed", type=int, default=0)
+    draw.add_argument("--fraction", type=float, help="lesion fraction of every image")
+
+    crop = add(sample)
+    crop.add_argument("folder", type=Path, metavar="IN", help="data set with images/ and masks/")
+    crop.add_argument("out", type=Path, metavar="OUT", help="folder to make")
+    crop.add_argument("--threshold", type=float, default=3.0, help="ratio to keep (%(default)s)")
+    crop.add_argument("--each-lesion", action="store_true", help="one crop for each lesion")
+
+    add(train, experiment)
+    add(evaluate, experiment)
+    use = add(predict, experiment)
+    use.add_argument("folder", type=Path, help="images, of any size")
+    use.add_argument("--out", type=Path, default=Path("predictions"), help="(%(default)s)")
+    use.add_argument("--model", type=Path, help="a saved model; the trained ensemble by default")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

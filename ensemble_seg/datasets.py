@@ -1,0 +1,259 @@
+"""Which files: pairs of image and mask, their groups and their split."""
+
+import csv
+import hashlib
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from .presets import Preset, _suggest
+from .reading import image_size, read_mask
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp")
+FOLDERS = {"phantoms": "phantoms", "kvasir-seg": "Kvasir-SEG"}
+PARTS = {"train": 0.7, "validation": 0.1, "test": 0.2}
+
+
+class Box(NamedTuple):
+    """Half-open window of an image in pixels: rows top..bottom-1, columns left..right-1."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+
+class Pair(NamedTuple):
+    """An image file, its mask file, its group (the patient, say), and the window of it to use."""
+
+    image: Path
+    mask: Path
+    group: str
+    box: Box | None = None
+
+
+@dataclass(frozen=True)
+class Split:
+    """Part of a data set: pairs of files, in a fixed order.
+
+    Attributes:
+        pairs: the files. A pair with a box stands for that window of its image.
+        name: "train", "validation" or "test".
+        folder: what the files' names are relative to.
+    """
+
+    pairs: tuple[Pair, ...]
+    name: str
+    folder: Path
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    @property
+    def groups(self) -> list[str]:
+        """The group of each pair."""
+        return [pair.group for pair in self.pairs]
+
+    def to_tf(self, preset: Preset, **options):
+        """Return a tf.data.Dataset of (image, one-hot mask); see `pipeline.batches`."""
+        from .pipeline import batches
+
+        return batches(self.pairs, preset, **options)
+
+    def masks(self, size: int) -> np.ndarray:
+        """Return all masks as (N, size, size) uint8 of 0 and 1, resized as the pipeline does."""
+        from .pipeline import read_masks
+
+        return read_masks(self.pairs, size)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set in three parts. No group stands in two of them.
+
+    Attributes:
+        name: "phantoms", "kvasir-seg", or the name of a folder.
+        train, validation, test: the parts.
+    """
+
+    name: str
+    train: Split
+    validation: Split
+    test: Split
+
+    def replace(self, **changes) -> "Dataset":
+        """Return a copy with other parts."""
+        return replace(self, **changes)
+
+    def limit(self, pairs: int) -> "Dataset":
+        """Return a copy with at most this many pairs a part; 0 for all."""
+        if not pairs:
+            return self
+        parts = {part: getattr(self, part) for part in PARTS}
+        return self.replace(
+            **{part: replace(split, pairs=split.pairs[:pairs]) for part, split in parts.items()}
+        )
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over part, relative name, window and bytes of every file, 64 hex digits."""
+        digest = hashlib.sha256()
+        for part in PARTS:
+            split = getattr(self, part)
+            for pair in split.pairs:
+                names = [path.relative_to(split.folder).as_posix() for path in pair[:2]]
+                digest.update(repr((part, *names, pair.box)).encode())
+                digest.update(pair.image.read_bytes() + pair.mask.read_bytes())
+        return digest.hexdigest()
+
+
+def load_dataset(name: str | Path, data_dir: str | Path | None = None, seed: int = 0) -> Dataset:
+    """Find the files of a data set, pair them by stem and split them 70/10/20.
+
+    Args:
+        name: "phantoms", "kvasir-seg", or a folder with images/ and masks/ in it. A manifest.csv
+            there with columns image, mask and group says what belongs together.
+        data_dir: where the named sets lie; ENSEMBLE_SEG_DATA_DIR where it is None. The phantoms
+            come with the module.
+        seed: of the split.
+
+    Raises:
+        ValueError: an unknown name, an empty folder, or partners that are missing or doubled.
+        FileNotFoundError: the data set is not there.
+
+    Example:
+        >>> data = load_dataset("phantoms")
+        >>> len(data.train), len(data.validation), len(data.test)
+        (168, 24, 48)
+    """
+    folder = _find_folder(str(name), data_dir)
+    pairs = find_pairs(folder)
+    label = str(name) if str(name) in FOLDERS else folder.resolve().name
+    parts = split_by_group(pairs, seed)
+    return Dataset(label, **{part: Split(parts[part], part, folder) for part in PARTS})
+
+
+def find_pairs(folder: Path) -> list[Pair]:
+    """Return the pairs of a folder: those of its manifest.csv, else images/ and masks/ by stem.
+
+    Raises:
+        ValueError: no files, partners missing or doubled, a manifest without its columns.
+    """
+    return _from_manifest(folder) if (folder / "manifest.csv").is_file() else _by_stem(folder)
+
+
+def split_by_group(pairs: Iterable[Pair], seed: int = 0) -> dict[str, tuple[Pair, ...]]:
+    """Split pairs 70/10/20 at random, each group whole in one part.
+
+    Groups are dealt in random order: one to each part, then to the part that lacks most of its
+    share of the pairs.
+
+    Raises:
+        ValueError: fewer than three groups.
+    """
+    members = defaultdict(list)
+    for pair in pairs:
+        members[pair.group].append(pair)
+    if len(members) < len(PARTS):
+        raise ValueError(
+            f"Expected at least {len(PARTS)} groups of images for train, validation and test. "
+            f"Received: {len(members)}. Add images, or groups in manifest.csv."
+        )
+    total = sum(map(len, members.values()))
+    parts = {part: [] for part in PARTS}
+    order = np.random.default_rng(seed).permutation(sorted(members))
+    for part, group in zip(PARTS, order, strict=False):
+        parts[part] += members[group]
+    for group in order[len(PARTS) :]:
+        lacking = max(PARTS, key=lambda part: PARTS[part] - len(parts[part]) / total)
+        parts[lacking] += members[group]
+    return {part: tuple(pairs) for part, pairs in parts.items()}
+
+
+def check_pairs(pairs: Iterable[Pair]) -> None:
+    """Read every mask and every image's header; raise at the first file that cannot be trained on.
+
+    Raises:
+        FileNotFoundError, ValueError: naming the file: unreadable, not a two-class mask, or a mask
+            of another size than its image.
+    """
+    for image, mask in {pair[:2]: None for pair in pairs}:
+        size, mask_size = image_size(image), read_mask(mask).shape
+        if size != mask_size:
+            raise ValueError(
+                f"{mask}: expected the size of its image {image.name}, {_size(size)}. "
+                f"Found {_size(mask_size)}."
+            )
+
+
+def _size(size: tuple[int, int]) -> str:
+    return f"{size[1]} x {size[0]} pixels"
+
+
+def _find_folder(name: str, data_dir: str | Path | None) -> Path:
+    if name == "phantoms" and data_dir is None:
+        return _packaged("phantoms")
+    if name in FOLDERS:
+        data_dir = Path(data_dir or os.environ.get("ENSEMBLE_SEG_DATA_DIR") or "data")
+        folder = data_dir / FOLDERS[name]
+        if not folder.is_dir():
+            raise FileNotFoundError(
+                f"Data set '{name}': no folder {folder}. Set ENSEMBLE_SEG_DATA_DIR or `data_dir` "
+                f"to the folder that holds {FOLDERS[name]}/; data/README.md says where to get it."
+            )
+        return folder
+    if Path(name).is_dir():
+        return Path(name)
+    raise ValueError(
+        f"Unknown data set '{name}'.{_suggest(name, FOLDERS)} "
+        f"Expected {', '.join(FOLDERS)}, or a folder with images/ and masks/ in it."
+    )
+
+
+def _packaged(folder: str) -> Path:
+    package = Path(__file__).parent
+    installed = package / "data" / folder
+    return installed if installed.is_dir() else package.parent / "data" / folder
+
+
+def _by_stem(folder: Path) -> list[Pair]:
+    images, masks = (_stems(folder / sub) for sub in ("images", "masks"))
+    for kind, files, others in (("mask", images, masks), ("image", masks, images)):
+        alone = sorted(files.keys() - others.keys())
+        if alone:
+            raise ValueError(
+                f"{files[alone[0]]}: no {kind} of the same stem in {folder / (kind + 's')} "
+                f"({len(alone)} of {len(files)} files lack one). Add it or remove the file."
+            )
+    return [Pair(images[stem], masks[stem], stem) for stem in sorted(images)]
+
+
+def _stems(folder: Path) -> dict[str, Path]:
+    files = sorted(folder.glob("*")) if folder.is_dir() else []
+    files = [file for file in files if file.suffix.lower() in SUFFIXES]
+    if not files:
+        raise ValueError(
+            f"{folder}: expected image files ({', '.join(SUFFIXES)}), found none. A data set has "
+            "two folders, images/ and masks/, with files of the same stem."
+        )
+    doubled = [stem for stem, count in Counter(file.stem for file in files).items() if count > 1]
+    if doubled:
+        names = ", ".join(file.name for file in files if file.stem == doubled[0])
+        raise ValueError(f"{folder}: more than one file of stem '{doubled[0]}': {names}. Keep one.")
+    return {file.stem: file for file in files}
+
+
+def _from_manifest(folder: Path) -> list[Pair]:
+    with open(folder / "manifest.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    if not rows or not {"image", "mask", "group"} <= rows[0].keys():
+        raise ValueError(
+            f"{folder / 'manifest.csv'}: expected rows with columns image, mask and group. "
+            f"Found {len(rows)} rows with columns {', '.join(rows[0]) if rows else 'none'}."
+        )
+    return [Pair(folder / row["image"], folder / row["mask"], row["group"]) for row in rows]

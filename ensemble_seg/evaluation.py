@@ -1,0 +1,215 @@
+"""Scores of the lesion class: per image, pooled, with intervals, and paired between models."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from .datasets import Split
+from .presets import Preset
+
+METRICS = ("dice", "iou", "precision", "recall")
+RESAMPLES = 5000
+
+
+class Interval(NamedTuple):
+    """A mean with the ends of its 95 % bootstrap interval."""
+
+    mean: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of a model on N images, made from one count of pixels for each image.
+
+    Attributes:
+        counts: (N, 4) int64: true positive, false positive, false negative and true negative
+            pixels, lesion being positive.
+        names: what the images are called.
+        groups: what was drawn together: intervals resample groups, not images.
+
+    Rule for empty masks: where truth and prediction are both empty, every score is 1. Where only
+    one is, every score is 0.
+
+    Example:
+        >>> scores = Scores.from_masks([[[1, 1, 0, 0]]], [[[1, 0, 1, 0]]])
+        >>> scores.per_image["dice"].tolist(), scores.pooled["iou"]
+        ([0.5], 0.333...)
+    """
+
+    counts: np.ndarray
+    names: tuple[str, ...]
+    groups: tuple[str, ...]
+
+    @classmethod
+    def from_masks(
+        cls,
+        truth: np.ndarray,
+        predicted: np.ndarray,
+        names: Sequence[str] | None = None,
+        groups: Sequence[str] | None = None,
+    ) -> "Scores":
+        """Count the pixels of masks (N, H, W) of 0 and 1.
+
+        Raises:
+            ValueError: shapes that differ.
+        """
+        truth, predicted = (np.asarray(masks).astype(bool) for masks in (truth, predicted))
+        if truth.shape != predicted.shape or truth.ndim != 3:
+            raise ValueError(
+                "Expected `truth` and `predicted` of one shape (N, H, W). "
+                f"Received: {truth.shape} and {predicted.shape}."
+            )
+        cells = (truth & predicted, ~truth & predicted, truth & ~predicted, ~truth & ~predicted)
+        counts = np.stack([cell.sum(axis=(1, 2)) for cell in cells], axis=-1)
+        names = tuple(names or map(str, range(len(truth))))
+        return cls(counts, names, tuple(groups or names))
+
+    @cached_property
+    def per_image(self) -> dict[str, np.ndarray]:
+        """Dice, IoU, precision and recall of the lesion class, (N,) each."""
+        return _ratios(self.counts)
+
+    @cached_property
+    def pooled(self) -> dict[str, float]:
+        """The same from the counts of all images together, and the mean IoU of both classes."""
+        tp, fp, fn, tn = total = self.counts.sum(axis=0)
+        scores = {metric: float(score) for metric, score in _ratios(total).items()}
+        background = _ratios(np.array([tn, fn, fp, tp]))["iou"]
+        return {**scores, "mean_iou": (scores["iou"] + float(background)) / 2}
+
+    def summary(self, seed: int = 0) -> dict[str, Interval]:
+        """Mean over images with its 95 % bootstrap interval, for each score.
+
+        Percentile bootstrap, 5000 resamples of the groups with replacement.
+        """
+        return {
+            metric: bootstrap_mean(values, self.groups, seed)
+            for metric, values in self.per_image.items()
+        }
+
+    def to_csv(self) -> str:
+        """Return a table with a row for each image."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["name", "group", *METRICS, "tp", "fp", "fn", "tn"])
+        columns = zip(*(self.per_image[metric].round(6) for metric in METRICS), strict=True)
+        for row in zip(self.names, self.groups, columns, self.counts.tolist(), strict=True):
+            writer.writerow([row[0], row[1], *row[2], *row[3]])
+        return text.getvalue()
+
+
+def evaluate(model: keras.Model, split: Split) -> Scores:
+    """Score a model on the images of a split, at the size of the network's input.
+
+    Args:
+        model: from images to softmax maps of two classes; see `unet` and `build_ensemble`.
+        split: data.test, say.
+
+    Returns:
+        Scores of the arg-max masks.
+    """
+    lesion = predict_split(model, split)
+    return score(lesion, split)
+
+
+def predict_split(model: keras.Model, split: Split) -> np.ndarray:
+    """Return the softmax maps of all images of a split: (N, size, size, 2) float32."""
+    preset = Preset("prediction", size=model.input_shape[1])
+    return model.predict(split.to_tf(preset), verbose=0)
+
+
+def score(probabilities: np.ndarray, split: Split) -> Scores:
+    """Score softmax maps (N, size, size, 2) of the images of a split."""
+    names = [pair.image.stem for pair in split.pairs]
+    truth = split.masks(probabilities.shape[1])
+    return Scores.from_masks(truth, probabilities.argmax(axis=-1), names, split.groups)
+
+
+def paired_difference(
+    scores: Scores, reference: Scores, metric: str = "dice", seed: int = 0
+) -> Interval:
+    """Mean over images of score - reference, with its 95 % bootstrap interval.
+
+    Raises:
+        ValueError: scores of other images, or an unknown metric.
+
+    Example:
+        >>> better = Scores.from_masks([[[1, 1]]], [[[1, 1]]])
+        >>> worse = Scores.from_masks([[[1, 1]]], [[[0, 1]]])
+        >>> paired_difference(better, worse, "iou").mean
+        0.5
+    """
+    if scores.names != reference.names:
+        raise ValueError("Expected scores of the same images in the same order to compare.")
+    if metric not in METRICS:
+        raise ValueError(f"Unknown metric '{metric}'. Metrics: {', '.join(METRICS)}.")
+    difference = scores.per_image[metric] - reference.per_image[metric]
+    return bootstrap_mean(difference, scores.groups, seed)
+
+
+def bootstrap_mean(
+    values: np.ndarray, groups: Sequence[str], seed: int = 0, resamples: int = RESAMPLES
+) -> Interval:
+    """Mean of values with a 95 % percentile bootstrap interval over groups.
+
+    Example:
+        >>> bootstrap_mean(np.array([1.0, 1.0, 1.0]), ["a", "a", "b"])
+        Interval(mean=1.0, low=1.0, high=1.0)
+    """
+    _, member = np.unique(np.asarray(groups), return_inverse=True)
+    sums, sizes = np.bincount(member, values), np.bincount(member)
+    number = len(sizes)
+    generator = np.random.default_rng(seed)
+    draws = generator.multinomial(number, np.full(number, 1 / number), size=resamples)
+    means = draws @ sums / (draws @ sizes)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return Interval(float(np.mean(values)), float(low), float(high))
+
+
+def score_table(scores: Mapping[str, Scores]) -> str:
+    """Return a Markdown table of models: lesion Dice and IoU per image, and pooled scores.
+
+    Example:
+        >>> print(score_table({"main": Scores.from_masks([[[1, 1]]], [[[1, 1]]])}))
+        | model | Dice per image [95 %] | IoU per image [95 %] | pooled Dice | mean IoU, 2 classes |
+        |---|---|---|---|---|
+        | main | 1.000 [1.000, 1.000] | 1.000 [1.000, 1.000] | 1.000 | 1.000 |
+    """
+    lines = [
+        "| model | Dice per image [95 %] | IoU per image [95 %] | pooled Dice "
+        "| mean IoU, 2 classes |",
+        "|---|---|---|---|---|",
+    ]
+    for name, result in scores.items():
+        summary, pooled = result.summary(), result.pooled
+        lines.append(
+            f"| {name} | {summary['dice']} | {summary['iou']} | {pooled['dice']:.3f} "
+            f"| {pooled['mean_iou']:.3f} |"
+        )
+    return "\n".join(lines)
+
+
+def _ratios(counts: np.ndarray) -> dict[str, np.ndarray]:
+    tp, fp, fn, _ = np.moveaxis(counts, -1, 0)
+    empty = tp + fp + fn == 0
+
+    def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+        return np.where(empty, 1.0, part / np.maximum(whole, 1))
+
+    return {
+        "dice": ratio(2 * tp, 2 * tp + fp + fn),
+        "iou": ratio(tp, tp + fp + fn),
+        "precision": ratio(tp, tp + fp),
+        "recall": ratio(tp, tp + fn),
+    }

@@ -1,0 +1,56 @@
+"""A sampled data set as files, as the authors' own repository writes it."""
+
+import csv
+import shutil
+from pathlib import Path
+
+from PIL import Image
+
+from .datasets import Split, check_pairs, find_pairs
+from .pipeline import read_window
+from .sampling import Counts, crop_split
+
+
+def write_crops(
+    folder: str | Path,
+    out: str | Path,
+    threshold: float = 3.0,
+    each_lesion: bool = False,
+    margin: tuple[int, ...] = (20, 10),
+) -> Counts:
+    """Crop a data set around its lesions and write images/, masks/ and crops.csv.
+
+    Crops keep their resolution. Images and masks (0 and 255) are PNG; crops.csv has the source
+    and the window of each. The folder appears whole or not at all.
+
+    Args:
+        folder: data set with images/ and masks/, or a manifest.csv.
+        out: folder to make.
+        threshold, each_lesion, margin: as in `crop_split`.
+
+    Raises:
+        FileExistsError: `out` exists.
+        ValueError: bad files, or nothing is left to crop.
+    """
+    folder, out = Path(folder), Path(out)
+    if out.exists():
+        raise FileExistsError(f"{out}: exists. Remove it or name another folder.")
+    pairs = find_pairs(folder)
+    check_pairs(pairs)
+    split, counts = crop_split(Split(tuple(pairs), "all", folder), threshold, margin, each_lesion)
+    partial = out.with_name(f"partial-{out.name}")
+    shutil.rmtree(partial, ignore_errors=True)
+    for kind in ("images", "masks"):
+        (partial / kind).mkdir(parents=True)
+    with open(partial / "crops.csv", "w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["file", "source", "top", "left", "bottom", "right"])
+        for number, pair in enumerate(split.pairs):
+            suffix = f"_{number:05d}" if each_lesion else ""
+            name = f"{pair.image.stem}{suffix}.png"
+            image, mask = read_window(pair)
+            Image.fromarray(image).save(partial / "images" / name)
+            Image.fromarray(mask * 255).save(partial / "masks" / name)
+            table.writerow([name, pair.image.name, *pair.box])
+    partial.rename(out)
+    return counts

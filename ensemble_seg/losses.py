@@ -1,0 +1,185 @@
+"""The pixel-wise exponential loss, and the losses it is compared with."""
+
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+from keras import ops
+
+TOLERANCE = 1e-3
+
+
+@keras.saving.register_keras_serializable(package="ensemble_seg")
+class ExponentialLoss(keras.losses.Loss):
+    """Pixel-wise exponential loss of Roshan et al. (2024), averaged over all pixels.
+
+    For one-hot masks of two classes it equals `0.9 * (1 + exp(-p_true))`, where `p_true` is the
+    probability given to the true class. As published, softmax is applied to the network's
+    softmax output once more, so that `p_true` lies in [0.2689, 0.7311].
+
+    Args:
+        alpha: weight of the term of the class itself, the published 0.8.
+        double_softmax: apply softmax to `y_pred` first, as published.
+        class_weights: one weight for each class. A pixel counts as often as the weight of its
+            true class: the truly asymmetric form. None weighs all pixels alike.
+        reduction, name, dtype: as in every Keras loss.
+
+    Call arguments:
+        y_true: (B, H, W, C) one-hot.
+        y_pred: (B, H, W, C) softmax output of the network.
+
+    Raises:
+        ValueError: shapes that differ, masks that are not one-hot, or, with
+            `double_softmax=False`, predictions that are no probabilities. Values are checked
+            where they are at hand, not inside a compiled graph.
+
+    Example:
+        >>> y_true = np.array([[[[0.0, 1.0]]]])
+        >>> y_pred = np.array([[[[0.2, 0.8]]]])
+        >>> float(ExponentialLoss(double_softmax=False)(y_true, y_pred))  # 0.9 * (1 + exp(-0.8))
+        1.3043960...
+
+    Reference:
+        Roshan et al., Computers in Biology and Medicine 172 (2024) 108305,
+        doi 10.1016/j.compbiomed.2024.108305
+    """
+
+    def __init__(
+        self,
+        alpha: float = 0.8,
+        double_softmax: bool = True,
+        class_weights: Sequence[float] | None = None,
+        reduction: str = "sum_over_batch_size",
+        name: str = "exponential_loss",
+        dtype=None,
+    ):
+        super().__init__(reduction=reduction, name=name, dtype=dtype)
+        if not (np.isscalar(alpha) and np.isfinite(alpha) and alpha >= 0):
+            raise ValueError(
+                "Invalid value for argument `alpha`. Expected a number of at least 0. "
+                f"Received: alpha={alpha!r}."
+            )
+        self.alpha = float(alpha)
+        self.double_softmax = double_softmax
+        self.class_weights = _checked_weights(class_weights)
+
+    def call(self, y_true, y_pred):
+        return exponential_loss(y_true, y_pred, self.alpha, self.double_softmax, self.class_weights)
+
+    def get_config(self) -> dict:
+        return {
+            **super().get_config(),
+            "alpha": self.alpha,
+            "double_softmax": self.double_softmax,
+            "class_weights": self.class_weights,
+        }
+
+
+def exponential_loss(
+    y_true,
+    y_pred,
+    alpha: float = 0.8,
+    double_softmax: bool = True,
+    class_weights: Sequence[float] | None = None,
+):
+    """Exponential loss of each pixel; see `ExponentialLoss`.
+
+    Args:
+        y_true: (..., C) one-hot.
+        y_pred: (..., C) softmax output of the network.
+        alpha, double_softmax, class_weights: as in `ExponentialLoss`.
+
+    Returns:
+        Tensor of shape (...): mean over classes of
+        `alpha * exp(-y * p) + exp(-(1 - y) * (1 - p))`, times the weight of the true class.
+
+    Raises:
+        ValueError: as `ExponentialLoss`.
+
+    Example:
+        >>> y_true, y_pred = np.array([[1.0, 0.0]]), np.array([[0.5, 0.5]])
+        >>> exponential_loss(y_true, y_pred).shape
+        TensorShape([1])
+    """
+    _check_shapes(y_true, y_pred)
+    _check_simplex(y_true, "y_true", "one-hot masks, whose channels add up to 1 at every pixel")
+    if not double_softmax:
+        _check_simplex(y_pred, "y_pred", "probabilities, whose channels add up to 1")
+    y_pred = ops.convert_to_tensor(y_pred)
+    y_true = ops.cast(y_true, y_pred.dtype)
+    p = ops.softmax(y_pred, axis=-1) if double_softmax else y_pred
+    terms = alpha * ops.exp(-y_true * p) + ops.exp(-(1.0 - y_true) * (1.0 - p))
+    loss = ops.mean(terms, axis=-1)
+    if class_weights is None:
+        return loss
+    weights = ops.convert_to_tensor(_checked_weights(class_weights), dtype=y_pred.dtype)
+    if weights.shape[0] != y_pred.shape[-1]:
+        raise ValueError(
+            "Invalid value for argument `class_weights`. Expected one weight for each of the "
+            f"{y_pred.shape[-1]} classes. Received: class_weights={class_weights!r}."
+        )
+    return loss * ops.sum(y_true * weights, axis=-1)
+
+
+LOSSES: dict[str, Callable[[], keras.losses.Loss]] = {
+    "exponential": ExponentialLoss,
+    "exponential-single-softmax": lambda: ExponentialLoss(double_softmax=False),
+    "exponential-asymmetric": lambda: ExponentialLoss(class_weights=(1.0, 3.0)),
+    "cross-entropy": keras.losses.CategoricalCrossentropy,
+    "dice": keras.losses.Dice,
+    "focal": keras.losses.CategoricalFocalCrossentropy,
+    "tversky": keras.losses.Tversky,
+}
+
+
+def loss_by_name(name: str) -> keras.losses.Loss:
+    """Return a new loss of the table `LOSSES`; all but the exponential ones are those of Keras.
+
+    Raises:
+        ValueError: a name that is not in the table.
+
+    Example:
+        >>> loss_by_name("dice").name
+        'dice'
+    """
+    if name not in LOSSES:
+        raise ValueError(f"Unknown loss '{name}'. Losses: {', '.join(LOSSES)}.")
+    return LOSSES[name]()
+
+
+def _checked_weights(class_weights: Sequence[float] | None) -> tuple[float, ...] | None:
+    if class_weights is None:
+        return None
+    weights = np.asarray(class_weights, dtype="float64")
+    if weights.ndim != 1 or not np.isfinite(weights).all() or (weights < 0).any():
+        raise ValueError(
+            "Invalid value for argument `class_weights`. Expected one number of at least 0 for "
+            f"each class. Received: class_weights={class_weights!r}."
+        )
+    return tuple(weights.tolist())
+
+
+def _check_shapes(y_true, y_pred) -> None:
+    true, pred = tuple(np.shape(y_true)), tuple(np.shape(y_pred))
+    fits = len(true) == len(pred) and len(pred) >= 2 and pred[-1] is not None and pred[-1] >= 2
+    fits = fits and all(a == b or a is None or b is None for a, b in zip(true, pred, strict=True))
+    if not fits:
+        raise ValueError(
+            "Invalid value for argument `y_true`. Expected a one-hot mask of the shape of "
+            f"`y_pred`, (B, H, W, C) with C >= 2. Received: y_true of shape {true}, y_pred of "
+            f"shape {pred}. One-hot an integer mask with keras.utils.to_categorical(mask, 2)."
+        )
+
+
+def _check_simplex(values, name: str, expected: str) -> None:
+    try:
+        values = np.asarray(values, dtype="float64")
+    except (NotImplementedError, TypeError, RuntimeError):
+        return  # inside a graph there are no values yet
+    off = np.abs(values.sum(axis=-1) - 1.0).max(initial=0.0)
+    low, high = values.min(initial=0.0), values.max(initial=1.0)
+    if not (off <= TOLERANCE and low >= -TOLERANCE and high <= 1.0 + TOLERANCE):
+        raise ValueError(
+            f"Invalid value for argument `{name}`. Expected {expected}. Received: values from "
+            f"{low:.4g} to {high:.4g}, with sums up to {off:.4g} away from 1."
+        )

@@ -1,0 +1,128 @@
+"""From files to batches: tf.data of float32 images 0..255 and one-hot masks.
+
+A batch depends on the seed, the epoch and the pair alone, never on threads or on what ran before,
+so that a training that was interrupted goes on with the very batches it would have seen.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from .datasets import Pair
+from .presets import Preset
+from .reading import read_image, read_mask
+
+
+def batches(
+    pairs: Sequence[Pair],
+    preset: Preset,
+    training: bool = False,
+    first_epoch: int = 0,
+) -> tf.data.Dataset:
+    """Stream pairs of files as batches.
+
+    Args:
+        pairs: what to read. A pair with a box gives that window, cut out before the resize.
+        preset: its size, batch_size, augment and seed are used.
+        training: shuffle, augment if the preset says so, and go on from `first_epoch` to the
+            preset's last epoch. Without it: one pass in the order of the pairs, never augmented.
+        first_epoch: epochs that were trained before.
+
+    Returns:
+        tf.data.Dataset of (images, masks): (B, size, size, 3) float32 in 0..255, and
+        (B, size, size, 2) float32 one-hot, channel 0 background and channel 1 lesion. The last
+        batch of an epoch may be smaller.
+    """
+
+    def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
+        order = tf.range(len(pairs), dtype=tf.int64)
+        if training:
+            order = tf.random.experimental.stateless_shuffle(order, [preset.seed, epoch])
+        dataset = tf.data.Dataset.from_tensor_slices(order)
+        dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE)
+        if training and preset.augment:
+            seeds = tf.data.Dataset.from_tensor_slices(order + epoch * len(pairs))
+            dataset = tf.data.Dataset.zip((dataset, seeds)).map(
+                lambda example, seed: augment(*example, [preset.seed, seed]),
+                num_parallel_calls=tf.data.AUTOTUNE,
+            )
+        return dataset.batch(preset.batch_size)
+
+    def load(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        image, mask = tf.numpy_function(
+            lambda i: read_window(pairs[i]), [index], (tf.uint8, tf.uint8), stateful=False
+        )
+        image.set_shape((None, None, 3))
+        mask.set_shape((None, None))
+        return to_network(image, mask, preset.size)
+
+    last = preset.epochs if training else first_epoch + 1
+    epochs = tf.data.Dataset.range(first_epoch, last)
+    return epochs.flat_map(one_epoch).prefetch(tf.data.AUTOTUNE)
+
+
+def read_window(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
+    """Read the image and the mask of a pair, cut to its box if it has one.
+
+    Returns:
+        (H, W, 3) uint8 RGB and (H, W) uint8 of 0 and 1.
+    """
+    image, mask = read_image(pair.image), read_mask(pair.mask)
+    if pair.box is None:
+        return image, mask
+    top, left, bottom, right = pair.box
+    return image[top:bottom, left:right], mask[top:bottom, left:right]
+
+
+def to_network(image: tf.Tensor, mask: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Resize once and one-hot: the image anti-aliased, the mask to the nearest pixel.
+
+    Args:
+        image: (H, W, 3) RGB, any real dtype, 0..255.
+        mask: (H, W) of 0 and 1.
+        size: side of the result, pixels.
+
+    Returns:
+        (size, size, 3) float32 in 0..255 and (size, size, 2) float32 one-hot.
+    """
+    image = resize_image(image, (size, size))
+    mask = tf.image.resize(mask[..., None], (size, size), method="nearest")[..., 0]
+    one_hot = tf.one_hot(tf.cast(mask, tf.int32), 2)
+    return image, tf.ensure_shape(one_hot, (size, size, 2))
+
+
+def resize_image(image: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
+    """Resize (H, W, 3) to (*size, 3) float32, bilinear with anti-aliasing."""
+    return tf.ensure_shape(tf.image.resize(image, size, antialias=True), (*size, 3))
+
+
+def augment(image: tf.Tensor, mask: tf.Tensor, seed) -> tuple[tf.Tensor, tf.Tensor]:
+    """Flip, turn by a multiple of 90 degrees, and vary brightness and contrast by up to 20 %.
+
+    Args:
+        image: (S, S, 3) float32 in 0..255.
+        mask: (S, S, 2) float32 one-hot.
+        seed: two integers; the same seed gives the same result.
+
+    Returns:
+        The same shapes and ranges. Geometry is shared, so the mask stays one-hot.
+    """
+    seed = tf.cast(tf.stack(seed), tf.int32)
+    chance = tf.random.stateless_uniform((4,), seed)
+    both = tf.concat([image, mask], axis=-1)
+    both = tf.image.rot90(both, tf.cast(chance[0] * 4, tf.int32))
+    both = tf.cond(chance[1] < 0.5, lambda: both[:, ::-1], lambda: both)
+    brightness, contrast = 0.8 + 0.4 * chance[2], 0.8 + 0.4 * chance[3]
+    image = (both[..., :3] * brightness - 127.5) * contrast + 127.5
+    image = tf.ensure_shape(tf.clip_by_value(image, 0.0, 255.0), image.shape)
+    return image, tf.ensure_shape(both[..., 3:], mask.shape)
+
+
+def read_masks(pairs: Sequence[Pair], size: int) -> np.ndarray:
+    """Read and resize the masks of pairs: (N, size, size) uint8 of 0 and 1."""
+    masks = []
+    for pair in pairs:
+        mask = read_window(pair)[1]
+        masks.append(tf.image.resize(mask[..., None], (size, size), method="nearest")[..., 0])
+    return np.stack(masks)

@@ -1,0 +1,142 @@
+"""Image and mask files to arrays, by one stated rule for each kind of file."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+CLEAR_BACKGROUND, CLEAR_LESION, THRESHOLD = 15, 200, 127
+AMBIGUOUS_SHARE = 0.01
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """Read an image file as RGB.
+
+    Grey becomes three equal channels, an alpha channel is dropped, a palette is resolved, and of
+    16 bits the upper 8 are kept.
+
+    Returns:
+        (H, W, 3) uint8, RGB, 0..255.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the file is not an image that can be read.
+    """
+    with _open(path) as picture:
+        if picture.mode.startswith(("I", "F")):
+            grey = _eight_bit(np.asarray(picture), path)
+            return np.repeat(grey[..., None], 3, axis=-1)
+        return np.asarray(picture.convert("RGB"))
+
+
+def read_mask(path: str | Path) -> np.ndarray:
+    """Read a mask file as lesion (1) and background (0).
+
+    Values {0, 1} are taken as they are, other greys are lesion above 127. See `mask_from_grey`
+    for what is refused.
+
+    Returns:
+        (H, W) uint8 of 0 and 1.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the file is not an image, or its values are not those of a two-class mask.
+    """
+    return mask_from_grey(_read_grey(path), str(path))
+
+
+def mask_from_grey(grey: np.ndarray, name: str = "mask") -> np.ndarray:
+    """Turn the grey values of a mask file into 0 and 1.
+
+    Args:
+        grey: (H, W) uint8 or bool: {0, 1}, {0, 255}, or greys near 0 and 255 as JPEG leaves them.
+        name: what to call the mask in an error.
+
+    Returns:
+        (H, W) uint8 of 0 and 1.
+
+    Raises:
+        ValueError: values above 1 without any white, or more than 1 % of the pixels in 16..199.
+
+    Example:
+        >>> mask_from_grey(np.array([[0, 3, 251, 255]], "uint8"))
+        array([[0, 0, 1, 1]], dtype=uint8)
+    """
+    grey = np.asarray(grey)
+    highest = grey.max(initial=0)
+    if highest <= 1:
+        return grey.astype("uint8")
+    if highest < CLEAR_LESION or ambiguous_pixels(grey) > AMBIGUOUS_SHARE * grey.size:
+        values, counts = np.unique(grey, return_counts=True)
+        found = ", ".join(str(value) for value in values[np.argsort(-counts)][:6])
+        raise ValueError(
+            f"{name}: expected a mask of two classes, with values 0 and 1 or 0 and 255 (JPEG greys "
+            f"near them are fine). Found {len(values)} values, most often {found}. Save one mask "
+            "for the lesion class, background 0 and lesion 255."
+        )
+    return (grey > THRESHOLD).astype("uint8")
+
+
+def ambiguous_pixels(grey: np.ndarray) -> int:
+    """Count the pixels of a 0..255 mask that are neither clearly background nor clearly lesion.
+
+    Example:
+        >>> ambiguous_pixels(np.array([0, 15, 16, 199, 200, 255]))
+        2
+    """
+    grey = np.asarray(grey)
+    if grey.max(initial=0) <= 1:
+        return 0
+    return int(((grey > CLEAR_BACKGROUND) & (grey < CLEAR_LESION)).sum())
+
+
+def image_size(path: str | Path) -> tuple[int, int]:
+    """Return (height, width) in pixels from the header of an image file."""
+    with _open(path, decode=False) as picture:
+        return picture.height, picture.width
+
+
+def _read_grey(path: str | Path) -> np.ndarray:
+    with _open(path) as picture:
+        if picture.mode == "P" and not _is_grey(np.asarray(picture.convert("RGB"))):
+            return np.asarray(picture)
+        if picture.mode.startswith(("I", "F")):
+            return _eight_bit(np.asarray(picture), path)
+        if picture.mode in ("1", "L", "LA"):
+            return np.asarray(picture.convert("L"))
+        colours = np.asarray(picture.convert("RGB"))
+    if not _is_grey(colours):
+        raise ValueError(
+            f"{path}: expected a grey mask, found colours. Save one mask for the lesion class, "
+            "background 0 and lesion 255."
+        )
+    return colours[..., 0]
+
+
+def _is_grey(colours: np.ndarray, tolerance: int = 16) -> bool:
+    return bool((np.ptp(colours.astype("int16"), axis=-1) <= tolerance).all())
+
+
+def _eight_bit(values: np.ndarray, path: str | Path) -> np.ndarray:
+    if not np.isfinite(values).all() or values.min() < 0 or values.max() > 65535:
+        raise ValueError(
+            f"{path}: expected values 0..65535, found {values.min()} to {values.max()}. "
+            "Save the image with 8 or 16 bits a channel."
+        )
+    if values.max() <= 255:
+        return values.astype("uint8")
+    return (values.astype("uint32") >> 8).astype("uint8")
+
+
+def _open(path: str | Path, decode: bool = True) -> Image.Image:
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: no such file.")
+    try:
+        picture = Image.open(path)
+        if decode:
+            picture.load()
+        return picture
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise ValueError(
+            f"{path}: not an image that can be read ({error}). Replace the file or leave it out."
+        ) from error

@@ -1,0 +1,169 @@
+"""The sampling method: choose images by imbalance ratio, crop them around their lesions."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from skimage.measure import label, regionprops
+
+from .datasets import Box, Dataset, Split
+from .presets import Preset
+from .reading import read_mask
+
+
+class Counts(NamedTuple):
+    """What became of the images of a sampling step, and how many crops came out of it."""
+
+    kept: int
+    dropped: int
+    empty: int
+    crops: int
+
+
+def imbalance_ratio(mask: np.ndarray) -> float:
+    """Return background pixels / lesion pixels; inf for an empty mask.
+
+    Args:
+        mask: (H, W) of 0 and 1.
+
+    Raises:
+        ValueError: not two-dimensional, or other values.
+
+    Example:
+        >>> imbalance_ratio(np.array([[0, 0], [0, 1]]))
+        3.0
+    """
+    lesion = int(_checked_mask(mask).sum())
+    return (mask.size - lesion) / lesion if lesion else float("inf")
+
+
+def lesion_box(mask: np.ndarray, margin: int | Iterable[int] = (20, 10)) -> Box | None:
+    """Return the smallest window that holds every lesion pixel, with a margin for context.
+
+    On each side for itself the margins are tried from first to last; the first that keeps the
+    box inside the image is taken, none (0) where no margin does.
+
+    Args:
+        mask: (H, W) of 0 and 1.
+        margin: pixels of context, largest first, or one number.
+
+    Returns:
+        Half-open Box(top, left, bottom, right); None for an empty mask.
+
+    Raises:
+        ValueError: a mask that is not two-dimensional or has other values, a negative margin.
+
+    Example:
+        >>> mask = np.zeros((100, 100), int)
+        >>> mask[12:40, 50:95] = 1
+        >>> lesion_box(mask)
+        Box(top=2, left=30, bottom=60, right=95)
+    """
+    mask, margin = _checked_mask(mask), checked_margin(margin)
+    if not mask.any():
+        return None
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    box = Box(rows[0], columns[0], rows[-1] + 1, columns[-1] + 1)
+    return _widen(box, mask.shape, margin)
+
+
+def lesion_boxes(mask: np.ndarray, margin: int | Iterable[int] = (20, 10)) -> list[Box]:
+    """Return a box for each lesion (8-connected component), in the order of their first pixels.
+
+    Args, errors: as `lesion_box`.
+
+    Example:
+        >>> mask = np.zeros((9, 9), int)
+        >>> mask[0, 0] = mask[4:6, 5] = 1
+        >>> [tuple(box) for box in lesion_boxes(mask, margin=0)]
+        [(0, 0, 1, 1), (4, 5, 6, 6)]
+    """
+    mask, margin = _checked_mask(mask), checked_margin(margin)
+    regions = regionprops(label(mask, connectivity=2))
+    return [_widen(Box(*region.bbox), mask.shape, margin) for region in regions]
+
+
+def crop_split(
+    split: Split,
+    threshold: float = 3.0,
+    margin: int | Iterable[int] = (20, 10),
+    each_lesion: bool = False,
+) -> tuple[Split, Counts]:
+    """Replace the images of a split by crops around their lesions, found once from the mask files.
+
+    Args:
+        split: whole images. The files are left alone: a crop is a pair with a box.
+        threshold: images with background / lesion >= threshold are kept.
+        margin: as in `lesion_box`.
+        each_lesion: one crop for each lesion, instead of all lesions of an image in one.
+
+    Returns:
+        The split of crops, and how many images were kept, dropped or empty.
+
+    Raises:
+        ValueError: no image is left, or the split is one of crops already.
+    """
+    margin, crops, counts = checked_margin(margin), [], [0, 0, 0]
+    for pair in split.pairs:
+        if pair.box is not None:
+            raise ValueError(f"{pair.image}: is a crop already. Pass the split of whole images.")
+        mask = read_mask(pair.mask)
+        fate = _fate(mask, threshold)
+        counts[fate] += 1
+        if fate == KEPT:
+            found = lesion_boxes(mask, margin) if each_lesion else [lesion_box(mask, margin)]
+            crops += [pair._replace(box=box) for box in found]
+    counts = Counts(*counts, len(crops))
+    if not crops:
+        raise ValueError(
+            f"No image of {len(split)} has background / lesion >= {threshold}: {counts.dropped} "
+            f"below it, {counts.empty} without a lesion. Lower `threshold`."
+        )
+    return replace(split, pairs=tuple(crops)), counts
+
+
+def sampled(data: Dataset, preset: Preset) -> Dataset:
+    """Return the data of the sampling model: lesion crops to train on, all else as it was."""
+    crops, _ = crop_split(data.train, preset.threshold, preset.margin)
+    return data.replace(train=crops)
+
+
+def checked_margin(margin: int | Iterable[int]) -> tuple[int, ...]:
+    """Return the margins as a tuple of pixels; ValueError for anything but integers >= 0."""
+    margins = tuple(margin) if isinstance(margin, Iterable) else (margin,)
+    if not all(isinstance(pixels, int | np.integer) and pixels >= 0 for pixels in margins):
+        raise ValueError(
+            "Invalid value for argument `margin`. Expected non-negative whole pixels, largest "
+            f"first. Received: margin={margin!r}."
+        )
+    return tuple(int(pixels) for pixels in margins)
+
+
+KEPT, DROPPED, EMPTY = range(3)
+
+
+def _fate(mask: np.ndarray, threshold: float) -> int:
+    if not mask.any():
+        return EMPTY
+    return KEPT if imbalance_ratio(mask) >= threshold else DROPPED
+
+
+def _widen(box: Box, shape: tuple[int, int], margin: tuple[int, ...]) -> Box:
+    room = (box.top, box.left, shape[0] - box.bottom, shape[1] - box.right)
+    top, left, bottom, right = (
+        next((pixels for pixels in margin if pixels <= space), 0) for space in room
+    )
+    widened = (box.top - top, box.left - left, box.bottom + bottom, box.right + right)
+    return Box(*map(int, widened))
+
+
+def _checked_mask(mask: np.ndarray) -> np.ndarray:
+    mask = np.asarray(mask)
+    if mask.ndim != 2 or not np.isin(mask, (0, 1)).all():
+        values = ", ".join(str(value) for value in np.unique(mask)[:5])
+        raise ValueError(
+            "Invalid value for argument `mask`. Expected an array (H, W) of 0 and 1. Received: "
+            f"shape {mask.shape} with values {values}. ensemble_seg.read_mask reads mask files."
+        )
+    return mask.astype(bool)

@@ -1,0 +1,212 @@
+"""Compile, fit, and go on where a training was interrupted."""
+
+import csv
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import keras
+from keras import ops
+from tqdm import tqdm
+
+from .datasets import Dataset, check_pairs
+from .losses import loss_by_name
+from .models import unet
+from .presets import Preset
+from .runs import (
+    Run,
+    is_finished,
+    load_run,
+    read_history,
+    refuse_other_data,
+    run_config,
+    run_path,
+    save_model,
+    write_file,
+)
+from .sampling import sampled
+
+MONITOR = "val_dice"
+
+
+def train(
+    model: keras.Model,
+    data: Dataset,
+    preset: Preset,
+    name: str = "main",
+    runs_dir: str | Path | None = None,
+) -> Run:
+    """Fit a model, or go on with a training that was interrupted.
+
+    The state after each epoch is kept in the run folder; the next call with the same arguments
+    goes on from there and sees the batches it would have seen. Where the run is finished already,
+    its weights are loaded and nothing is trained.
+
+    Args:
+        model: from `unet`. Its weights are replaced by the trained ones.
+        data: train is fitted, validation watched after each epoch, test not touched.
+        preset: how; see `Preset`.
+        name: of the run, "main" or "sampling".
+        runs_dir: ENSEMBLE_SEG_RUNS_DIR, or "runs", where it is None.
+
+    Returns:
+        Run with the history and the path `runs_dir/data set/preset/name`.
+
+    Raises:
+        ValueError: files that cannot be trained on (named, before anything is written), or a run
+            folder of other data.
+    """
+    data = data.limit(preset.limit)
+    path = run_path(data, preset, name, runs_dir)
+    config = run_config(data, preset, name, model)
+    if not is_finished(path):
+        check_pairs((*data.train.pairs, *data.validation.pairs))
+        _start(path, config)
+        _fit(model, data, preset, path)
+    refuse_other_data(path, config)
+    run = load_run(path)
+    model.set_weights(run.model.get_weights())
+    return run
+
+
+def load_or_train(
+    name: str, data: Dataset, preset: Preset, runs_dir: str | Path | None = None
+) -> Run:
+    """Return the finished run of that name; train it first, saying so, where it is missing.
+
+    Args:
+        name: "main" is trained on data.train, "sampling" on its lesion crops.
+        data, preset, runs_dir: as in `train`. Pass whole images for "sampling" too.
+
+    Returns:
+        Run; `run.model` is the trained model.
+
+    Raises:
+        ValueError: an unknown name, or as `train`.
+    """
+    if name not in TRAINING_DATA:
+        raise ValueError(f"Unknown model '{name}'. Expected one of {', '.join(TRAINING_DATA)}.")
+    data = TRAINING_DATA[name](data.limit(preset.limit), preset)
+    path = run_path(data, preset, name, runs_dir)
+    if is_finished(path):
+        refuse_other_data(path, run_config(data, preset, name))
+        print(f"{name}: loaded from {path}")
+        return load_run(path)
+    print(f"{name}: no finished run in {path}, so it is trained now.")
+    return train(unet(preset, name), data, preset, name, runs_dir)
+
+
+TRAINING_DATA = {"main": lambda data, preset: data, "sampling": sampled}
+
+
+@keras.saving.register_keras_serializable(package="ensemble_seg")
+def lesion_dice(y_true, y_pred):
+    """Dice of the lesion class of each image of a batch, (B,): 1 where both masks are empty.
+
+    Args:
+        y_true, y_pred: (B, H, W, 2) one-hot masks and softmax maps.
+    """
+    truth = ops.cast(y_true[..., 1] > 0.5, "float32")
+    predicted = ops.cast(y_pred[..., 1] > y_pred[..., 0], "float32")
+    total = ops.sum(truth, axis=(1, 2)) + ops.sum(predicted, axis=(1, 2))
+    overlap = 2.0 * ops.sum(truth * predicted, axis=(1, 2))
+    return ops.where(total > 0, overlap / ops.maximum(total, 1.0), 1.0)
+
+
+class KeepState(keras.callbacks.Callback):
+    """After each epoch: keep the best model, the history, and all that is needed to go on.
+
+    The state is one file whose name carries the epoch, renamed when it is whole: weights and
+    epoch cannot disagree, however the training is killed.
+    """
+
+    def __init__(self, path: Path, history: dict[str, list[float]]):
+        super().__init__()
+        self.path, self.values = path, history
+
+    def on_epoch_end(self, epoch, logs=None):
+        best = max(self.values.get(MONITOR, []), default=-1.0)
+        if logs[MONITOR] > best:
+            save_model(self.model, self.path / "backup" / "best.keras")
+        for key, value in logs.items():
+            self.values.setdefault(key, []).append(float(value))
+        write_file(self.path / "history.csv", self._write_history)
+        old = _states(self.path)
+        state = self.path / "backup" / f"epoch-{epoch + 1:04d}.weights.h5"
+        state.parent.mkdir(exist_ok=True)
+        partial = state.with_name("partial.weights.h5")
+        self.model.save_weights(partial, overwrite=True)
+        partial.replace(state)
+        for file in old:
+            file.unlink()
+
+    def _write_history(self, file: Path) -> None:
+        keys = list(self.values)
+        rows = zip(*(self.values[key] for key in keys), strict=True)
+        lines = [["epoch", *keys], *([n + 1, *row] for n, row in enumerate(rows))]
+        with open(file, "w", newline="") as stream:
+            csv.writer(stream).writerows(lines)
+
+
+class ProgressBar(keras.callbacks.Callback):
+    """One bar for the whole training, with loss and validation Dice of the last epoch."""
+
+    def __init__(self, name: str, done: int, epochs: int):
+        super().__init__()
+        self.bar = tqdm(
+            desc=name, total=epochs, initial=done, unit="epoch", file=sys.stdout, leave=True
+        )
+
+    def on_epoch_end(self, epoch, logs=None):
+        shown = {key: f"{logs[key]:.3f}" for key in ("loss", MONITOR)}
+        self.bar.set_postfix(shown, refresh=False)
+        self.bar.update(1)
+
+    def on_train_end(self, logs=None):
+        self.bar.close()
+
+
+def _start(path: Path, config: dict) -> None:
+    if (path / "config.json").is_file():
+        refuse_other_data(path, config)
+        return
+    write_file(path / "config.json", lambda file: file.write_text(json.dumps(config, indent=2)))
+
+
+def _fit(model: keras.Model, data: Dataset, preset: Preset, path: Path) -> None:
+    keras.utils.set_random_seed(preset.seed)
+    dice = keras.metrics.MeanMetricWrapper(lesion_dice, name="dice")
+    optimizer = keras.optimizers.Adam(preset.learning_rate)
+    model.compile(optimizer, loss_by_name(preset.loss), metrics=[dice], jit_compile=False)
+    done, history = _resume(model, path)
+    model.fit(
+        data.train.to_tf(preset, training=True, first_epoch=done),
+        validation_data=data.validation.to_tf(preset),
+        initial_epoch=done,
+        epochs=preset.epochs,
+        steps_per_epoch=-(-len(data.train) // preset.batch_size),
+        callbacks=[KeepState(path, history), ProgressBar(path.name, done, preset.epochs)],
+        verbose=0,
+    )
+    if preset.keep == "best":
+        (path / "backup" / "best.keras").replace(path / "model.keras")
+    else:
+        save_model(model, path / "model.keras")
+    shutil.rmtree(path / "backup")
+
+
+def _resume(model: keras.Model, path: Path) -> tuple[int, dict[str, list[float]]]:
+    states = _states(path)
+    if not states:
+        return 0, {}
+    done = int(states[-1].name.split(".")[0].removeprefix("epoch-"))
+    model.optimizer.build(model.trainable_variables)
+    model.load_weights(states[-1])
+    history = {key: values[:done] for key, values in read_history(path).items()}
+    print(f"{path.name}: goes on after epoch {done}")
+    return done, history
+
+
+def _states(path: Path) -> list[Path]:
+    return sorted((path / "backup").glob("epoch-*.weights.h5"))

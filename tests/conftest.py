@@ -1,0 +1,47 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+os.environ.setdefault("MPLBACKEND", "agg")
+
+SHARED = Path(
+    os.environ.get("ENSEMBLE_SEG_TEST_DATA")
+    or Path(__file__).resolve().parents[2] / "shared" / "datasets"
+)
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch):
+    for name in ("PRESET", "DATASET", "DATA_DIR", "RUNS_DIR"):
+        monkeypatch.delenv(f"ENSEMBLE_SEG_{name}", raising=False)
+
+
+@pytest.fixture
+def kvasir():
+    folder = SHARED / "Kvasir-SEG"
+    if not folder.is_dir():
+        pytest.skip("Kvasir-SEG is not there: set ENSEMBLE_SEG_TEST_DATA to its parent folder")
+    return folder
+
+
+@pytest.fixture
+def disks(tmp_path):
+    """A data set of 20 dark disks on light ground, 40 x 48 pixels; image 7 has no lesion."""
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:40, :48]
+    for number in range(20):
+        centre, radius = rng.uniform(12, 28, 2), 0 if number == 7 else rng.uniform(4, 9)
+        mask = np.hypot(rows - centre[0], columns - centre[1]) < radius
+        image = 200 - 120 * mask[..., None] + rng.normal(0, 4, (40, 48, 3))
+        save(tmp_path / "disks" / "images" / f"disk_{number:02d}.png", image.astype("uint8"))
+        save(tmp_path / "disks" / "masks" / f"disk_{number:02d}.png", mask.astype("uint8") * 255)
+    return tmp_path / "disks"
+
+
+def save(path, array, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path, **options)
+    return path

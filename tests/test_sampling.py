@@ -1,0 +1,191 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from scipy import ndimage
+
+import ensemble_seg as es
+from ensemble_seg.crops import connected_components
+from ensemble_seg.datasets import Split
+
+MASKS = arrays(
+    np.uint8,
+    array_shapes(min_dims=2, max_dims=2, max_side=24),
+    elements=st.integers(0, 1),
+    fill=st.just(0),
+) | st.tuples(
+    st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1), st.floats(0, 1)
+).map(lambda t: (np.random.default_rng(t[2]).random(t[:2]) < t[3] ** 3).astype("uint8"))
+MARGINS = st.lists(st.integers(0, 12), max_size=3).map(tuple)
+
+
+def brute_force_ratio(mask):
+    lesion = sum(int(value) for row in mask for value in row)
+    return (mask.size - lesion) / lesion if lesion else np.inf
+
+
+def brute_force_box(mask, margin):
+    """Walk outwards pixel by pixel, as a person with a ruler would."""
+    points = [(r, c) for r in range(mask.shape[0]) for c in range(mask.shape[1]) if mask[r, c]]
+    if not points:
+        return None
+    rows, columns = [r for r, _ in points], [c for _, c in points]
+    top, left, bottom, right = min(rows), min(columns), max(rows), max(columns)
+
+    def fitting(space):
+        for pixels in margin:
+            if pixels <= space:
+                return pixels
+        return 0
+
+    return (
+        top - fitting(top),
+        left - fitting(left),
+        bottom + 1 + fitting(mask.shape[0] - 1 - bottom),
+        right + 1 + fitting(mask.shape[1] - 1 - right),
+    )
+
+
+@settings(max_examples=1000, deadline=None)
+@given(MASKS, MARGINS)
+@example(np.zeros((5, 5), "uint8"), (20, 10))
+@example(np.ones((5, 5), "uint8"), (20, 10))
+@example(np.ones((1, 1), "uint8"), ())
+@example(np.pad(np.ones((1, 1), "uint8"), 20), (20, 10))
+@example(np.pad(np.ones((30, 1), "uint8"), ((10, 9), (19, 20))), (20, 10))
+def test_ratio_and_box_agree_with_brute_force(mask, margin):
+    assert es.imbalance_ratio(mask) == brute_force_ratio(mask)
+    assert es.lesion_box(mask, margin) == brute_force_box(mask, margin)
+
+
+@settings(max_examples=300, deadline=None)
+@given(MASKS, MARGINS)
+def test_boxes_of_single_lesions_agree_with_brute_force(mask, margin):
+    numbered, number = ndimage.label(mask, np.ones((3, 3)))
+    expected = [brute_force_box(numbered == n + 1, margin) for n in range(number)]
+    assert sorted(es.lesion_boxes(mask, margin)) == sorted(expected)
+
+
+TRANSFORMS = {}
+
+
+def crops_in_the_graph(mask, threshold, margin, each):
+    """One compiled graph for each setting serves masks of all sizes."""
+    key = (threshold, margin, each)
+    if key not in TRANSFORMS:
+        transform = es.lesion_crops(threshold, margin, each)
+        TRANSFORMS[key] = (tf.function(transform._boxes, reduce_retracing=True), transform)
+    boxes, transform = TRANSFORMS[key]
+    return transform, boxes(tf.constant(mask)).numpy()
+
+
+@settings(max_examples=1000, deadline=None)
+@given(MASKS, st.sampled_from([(20, 10), (5, 2), (3,), ()]))
+def test_graph_boxes_agree_with_brute_force(mask, margin):
+    _, boxes = crops_in_the_graph(mask, 3.0, margin, False)
+    expected = brute_force_box(mask, margin)
+    assert [tuple(box) for box in boxes] == ([] if expected is None else [expected])
+
+
+@settings(max_examples=200, deadline=None)
+@given(MASKS)
+def test_graph_components_agree_with_scipy(mask):
+    ours = connected_components(tf.constant(mask)).numpy()
+    theirs, number = ndimage.label(mask, np.ones((3, 3)))
+    pairs = {(a, b) for a, b in zip(ours.ravel(), theirs.ravel(), strict=True)}
+    assert len(pairs) == number + bool((mask == 0).any())
+    assert ((ours == 0) == (mask == 0)).all()
+
+
+def test_a_long_winding_lesion_is_one_component():
+    mask = np.zeros((31, 31), "uint8")
+    mask[::2] = 1
+    for row in range(1, 31, 2):
+        mask[row, -1 if row % 4 == 1 else 0] = 1
+    numbers = connected_components(tf.constant(mask)).numpy()
+    assert len(np.unique(numbers)) == 2
+
+
+def three_images():
+    """Ratios 3 (just kept), below 3 (dropped), and no lesion."""
+    masks = np.zeros((3, 8, 8), "uint8")
+    masks[0, :4, 2:6] = 1
+    masks[1, :4, 2:6] = masks[1, 7, 7] = 1
+    images = np.arange(3 * 8 * 8 * 3, dtype="uint8").reshape(3, 8, 8, 3)
+    return images, masks
+
+
+@pytest.mark.parametrize("each", [False, True])
+def test_crops_of_a_dataset(each):
+    images, masks = three_images()
+    dataset = tf.data.Dataset.from_tensor_slices((images, masks))
+    crops = list(dataset.apply(es.lesion_crops(3.0, (1,), each)).as_numpy_iterator())
+    assert len(crops) == 1
+    np.testing.assert_array_equal(crops[0][0], images[0, :5, 1:7])
+    np.testing.assert_array_equal(crops[0][1], masks[0, :5, 1:7])
+    assert es.lesion_crops(3.0, (1,), each).count(dataset) == (1, 1, 1, 1)
+
+
+def test_each_lesion_gives_a_crop_of_its_own():
+    mask = np.zeros((30, 30), "uint8")
+    mask[2:5, 2:5] = mask[20:22, 10:14] = 1
+    image = np.random.default_rng(0).integers(0, 256, (30, 30, 3), "uint8")
+    dataset = tf.data.Dataset.from_tensors((image, mask))
+    shapes = [m.shape for _, m in dataset.apply(es.lesion_crops(margin=(1,), each_lesion=True))]
+    assert sorted(map(tuple, shapes)) == [(4, 6), (5, 5)]
+    assert es.lesion_crops(each_lesion=True).count(dataset) == (1, 0, 0, 2)
+
+
+def test_crop_table_finds_what_the_graph_finds(disks):
+    data = es.load_dataset(disks)
+    split, counts = es.crop_split(data.train, 3.0, (3, 1))
+    whole = tf.data.Dataset.from_generator(
+        lambda: ((es.read_image(p.image), es.read_mask(p.mask)) for p in data.train.pairs),
+        output_signature=(
+            tf.TensorSpec((None, None, 3), tf.uint8),
+            tf.TensorSpec((None, None), tf.uint8),
+        ),
+    )
+    transform = es.lesion_crops(3.0, (3, 1))
+    assert transform.count(whole) == counts
+    for pair, (image, mask) in zip(split.pairs, whole.apply(transform), strict=True):
+        top, left, bottom, right = pair.box
+        full = es.read_image(pair.image)
+        np.testing.assert_array_equal(image, full[top:bottom, left:right])
+        assert mask.shape == image.shape[:2]
+
+
+def test_sampled_changes_training_data_only(disks):
+    data = es.load_dataset(disks)
+    changed = es.sampled(data, es.preset("smoke"))
+    assert all(pair.box is not None for pair in changed.train.pairs)
+    assert changed.validation == data.validation
+    assert changed.test == data.test
+
+
+def test_a_crop_cannot_be_cropped_again(disks):
+    crops, _ = es.crop_split(es.load_dataset(disks).train)
+    with pytest.raises(ValueError, match="is a crop already"):
+        es.crop_split(crops)
+
+
+def test_nothing_left_says_why(disks):
+    train = es.load_dataset(disks).train
+    with pytest.raises(ValueError, match=r"No image of 14 has background / lesion >= 1000000.0"):
+        es.crop_split(Split(train.pairs, "train", train.folder), threshold=1e6)
+
+
+@pytest.mark.parametrize("margin", [-3, (20, -1), (2.5,)])
+def test_bad_margin(margin):
+    for function in (lambda m: es.lesion_box(np.ones((3, 3)), m), lambda m: es.lesion_crops(3, m)):
+        with pytest.raises(ValueError, match="`margin`. Expected non-negative whole pixels"):
+            function(margin)
+
+
+@pytest.mark.parametrize("mask", [np.full((4, 4), 255), np.zeros((4, 4, 2)), np.full((2, 2), 0.5)])
+def test_bad_mask(mask):
+    for function in (es.imbalance_ratio, es.lesion_box, es.lesion_boxes):
+        with pytest.raises(ValueError, match="`mask`. Expected an array"):
+            function(mask)
