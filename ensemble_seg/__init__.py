@@ -22,12 +22,12 @@ from .evaluation import (
     score_table,
 )
 from .losses import LOSSES, ExponentialLoss, exponential_loss, loss_by_name
-from .models import unet
+from .models import precision_policy, unet
 from .phantoms import draw_phantom, write_phantoms
 from .predicting import predict_folder, predict_image
 from .presets import Preset, preset
 from .reading import read_image, read_mask
-from .runs import Run, load_run, save_model
+from .runs import Run, load_run, run_path, save_model
 from .sampling import Counts, crop_split, imbalance_ratio, lesion_box, lesion_boxes, sampled
 from .training import load_or_train, train
 
@@ -64,12 +64,14 @@ __all__ = [
     "loss_by_name",
     "paired_difference",
     "plots",
+    "precision_policy",
     "predict_folder",
     "predict_image",
     "predict_split",
     "preset",
     "read_image",
     "read_mask",
+    "run_path",
     "sampled",
     "save_model",
     "score",

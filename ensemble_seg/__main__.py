@@ -100,16 +100,13 @@ def _experiment(options: argparse.Namespace):
 
 
 def _parser() -> argparse.ArgumentParser:
-    import os
-
     parser = argparse.ArgumentParser(prog="python -m ensemble_seg", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     experiment = argparse.ArgumentParser(add_help=False)
-    dataset = os.environ.get("ENSEMBLE_SEG_DATASET") or "phantoms"
-    experiment.add_argument("--dataset", default=dataset, help="name or folder (%(default)s)")
+    experiment.add_argument("--dataset", help="phantoms, kvasir-seg or a folder (phantoms)")
     experiment.add_argument("--data-dir", help="folder of the named data sets")
-    experiment.add_argument("--preset", help='smoke, quick or paper, or "quick,epochs=40"')
+    experiment.add_argument("--preset", help='smoke, quick or paper, or "quick,epochs=40" (quick)')
     experiment.add_argument("--runs-dir", help="where run folders go (runs)")
 
     def add(command, *parents) -> argparse.ArgumentParser:

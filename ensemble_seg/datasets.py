@@ -112,12 +112,15 @@ class Dataset:
         return digest.hexdigest()
 
 
-def load_dataset(name: str | Path, data_dir: str | Path | None = None, seed: int = 0) -> Dataset:
+def load_dataset(
+    name: str | Path | None = None, data_dir: str | Path | None = None, seed: int = 0
+) -> Dataset:
     """Find the files of a data set, pair them by stem and split them 70/10/20.
 
     Args:
         name: "phantoms", "kvasir-seg", or a folder with images/ and masks/ in it. A manifest.csv
-            there with columns image, mask and group says what belongs together.
+            there with columns image, mask and group says what belongs together. Where it is None,
+            ENSEMBLE_SEG_DATASET is read; "phantoms" where that is unset.
         data_dir: where the named sets lie; ENSEMBLE_SEG_DATA_DIR where it is None. The phantoms
             come with the module.
         seed: of the split.
@@ -131,9 +134,10 @@ def load_dataset(name: str | Path, data_dir: str | Path | None = None, seed: int
         >>> len(data.train), len(data.validation), len(data.test)
         (168, 24, 48)
     """
-    folder = _find_folder(str(name), data_dir)
+    name = str(name or os.environ.get("ENSEMBLE_SEG_DATASET") or "phantoms")
+    folder = _find_folder(name, data_dir)
     pairs = find_pairs(folder)
-    label = str(name) if str(name) in FOLDERS else folder.resolve().name
+    label = name if name in FOLDERS else folder.resolve().name
     parts = split_by_group(pairs, seed)
     return Dataset(label, **{part: Split(parts[part], part, folder) for part in PARTS})
 

@@ -16,7 +16,7 @@ PALE_MUCOSA = {"colour": (0.98, 0.84, 0.68), "blood": 0.2, "wet": 0.8, "vessels"
 SKIN = {"colour": (0.95, 0.80, 0.68), "blood": 0.15, "wet": 0.1, "vessels": 1.5, "folds": 0.1}
 GREY_SKIN = {"colour": (0.80, 0.74, 0.71), "blood": 0.12, "wet": 0.1, "vessels": 1, "folds": 0.2}
 TISSUES = (MUCOSA, MUCOSA, MUCOSA, PALE_MUCOSA, SKIN, SKIN, GREY_SKIN)
-LESIONS = ((0.1, 0.8), (0.3, 0.5), (0.6, 0.0), (-0.3, -0.1), (0, 0))  # added blood and melanin
+LESIONS = ((0.1, 0.8), (0.3, 0.5), (0.6, 0.0), (-0.2, 0.0), (0, 0))  # added blood and melanin
 EMPTY, BLOCK = 1 / 40, 240  # share of images without lesion; images that share out the fractions
 
 
@@ -82,7 +82,7 @@ def draw_phantom(
     patient = patient or draw_patient(rng)
     mask = _blobs(rng, size, lesion_fractions(1, rng)[0] if fraction is None else fraction)
     scene = _tissue(rng, size, patient)
-    _add_distractors(rng, scene, patient)
+    _add_distractors(rng, scene, size, patient)
     if mask.any():
         _add_lesion(rng, scene, mask)
     return _photograph(rng, scene, patient), mask.astype(np.uint8)
@@ -161,7 +161,7 @@ def _blobs(rng, size, fraction):
 def _depth(mask):
     """Signed distance to the border of the mask in pixels of a 128-pixel image, inside positive."""
     inside, outside = map(ndimage.distance_transform_edt, (mask, ~mask))
-    return (inside - outside) * 128 / len(mask)
+    return ndimage.gaussian_filter(inside - outside, 1) * 128 / len(mask)
 
 
 def _soft_blob(rng, size, softness):
@@ -195,9 +195,8 @@ def _tissue(rng, size, patient):
     return SimpleNamespace(blood=blood, melanin=melanin, relief=relief, light=light)
 
 
-def _add_distractors(rng, scene, patient):
+def _add_distractors(rng, scene, size, patient):
     """Shadows, blushes and folds: what looks like a lesion and is none."""
-    size = len(scene.light)
     for _ in range(rng.poisson(0.6)):
         scene.light *= 1 - rng.uniform(0.15, 0.45) * _soft_blob(rng, size, rng.uniform(2, 6))
     for _ in range(rng.poisson(0.6)):
@@ -210,11 +209,11 @@ def _add_lesion(rng, scene, mask):
     """Pits and a rim are what all lesions share; colour, strength, height and sharpness vary."""
     size, depth = len(mask), _depth(mask)
     inside = special.expit(depth / rng.uniform(0.5, 1.5))
-    tint = rng.uniform(0.3, 1) * inside * (1 + 0.35 * _noise(rng, size, 6))
+    tint = rng.uniform(0.5, 1.1) * inside * (1 + 0.35 * _noise(rng, size, 6))
     pits, rim = inside * _noise(rng, size, 1.1), np.exp(-(((depth - 1.5) / 1.5) ** 2))
     blood, melanin = LESIONS[rng.integers(len(LESIONS))]
-    scene.blood += blood * tint + 0.08 * pits + 0.12 * rim
-    scene.melanin += melanin * tint + 0.08 * pits
+    scene.blood += blood * tint + 0.08 * pits + 0.2 * rim
+    scene.melanin += melanin * tint + 0.1 * pits
     scene.relief += rng.uniform(0, 8) * special.expit((depth - 2) / 3) - 0.15 * pits
 
 
@@ -224,9 +223,8 @@ def _photograph(rng, scene, patient):
     light = 0.5 * np.array([np.sin(patient.light), np.cos(patient.light)])
     facing = np.tensordot(light, np.gradient(scene.relief, 128 / size), 1)
     absorbed = np.tensordot(np.maximum([scene.blood, scene.melanin], 0), [BLOOD, MELANIN], (0, 0))
-    corners = 1 - patient.vignette * special.expit((np.hypot(*grid) - 1.05) / 0.12)
-    shade = scene.light * corners * (1 + 0.25 * np.tensordot(light, grid, 1))
-    shade *= np.clip(1 + 0.75 * facing, 0.3, 1.6)
+    shade = scene.light * (1 - patient.vignette * special.expit((np.hypot(*grid) - 1.05) / 0.12))
+    shade *= (1 + 0.25 * np.tensordot(light, grid, 1)) * np.clip(1 + 0.75 * facing, 0.3, 1.6)
     image = patient.colour * rng.normal(1, 0.03, 3) * np.exp(-absorbed) * shade[..., None]
     wet = facing + 0.04 * _noise(rng, size, 2)
     top = np.quantile(wet, 1 - 0.015 * rng.random() * patient.tissue["wet"])
@@ -247,5 +245,5 @@ def _cover(rng, image, hairs):
         away = np.hypot(y - row, x - column) / radius
         ring = np.exp(-(((away - 1) / 0.15) ** 2)) * (1 - 0.5 * (y - row) / radius)
         image *= (1 + 0.25 * ring - 0.1 * (away < 1))[..., None]
-    smear = _soft_blob(rng, size, 6)[..., None] * (rng.random() < 0.2)
+    smear = _soft_blob(rng, size, 6)[..., None] * rng.choice([0, 0.7], p=[0.8, 0.2])
     return image + smear * (0.1 + 0.9 * ndimage.gaussian_filter(image, (3, 3, 0)) - image)

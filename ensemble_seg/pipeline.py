@@ -58,8 +58,10 @@ def batches(
         return to_network(image, mask, preset.size)
 
     last = preset.epochs if training else first_epoch + 1
-    epochs = tf.data.Dataset.range(first_epoch, last)
-    return epochs.flat_map(one_epoch).prefetch(tf.data.AUTOTUNE)
+    steps = (last - first_epoch) * -(-len(pairs) // preset.batch_size)
+    dataset = tf.data.Dataset.range(first_epoch, last).flat_map(one_epoch)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
+    return dataset.prefetch(tf.data.AUTOTUNE)
 
 
 def read_window(pair: Pair) -> tuple[np.ndarray, np.ndarray]:

@@ -160,7 +160,10 @@ def test_fit_weights_agrees_with_brute_force_over_three_models():
 
     def dice(weights):
         lesion = sum(w * m for w, m in zip(weights, models, strict=True)) > 0.5
-        scores = [2 * (p & (t > 0)).sum() / (p.sum() + t.sum()) for p, t in zip(lesion, truth)]
+        scores = [
+            2 * (p & (t > 0)).sum() / (p.sum() + t.sum())
+            for p, t in zip(lesion, truth, strict=True)
+        ]
         return np.mean(scores)
 
     grid = [(i / 4, j / 4, (4 - i - j) / 4) for i in range(5) for j in range(5 - i)]
@@ -169,5 +172,5 @@ def test_fit_weights_agrees_with_brute_force_over_three_models():
 
 
 def test_fit_weights_refuses_other_shapes():
-    with pytest.raises(ValueError, match=r"`probabilities`. Expected arrays of shape \(2, 4, 4, 2\)"):
+    with pytest.raises(ValueError, match=r"`probabilities`. Expected .* \(2, 4, 4, 2\)"):
         es.fit_weights([np.zeros((2, 5, 5))], np.zeros((2, 4, 4), int))

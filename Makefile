@@ -1,0 +1,48 @@
+CANDIDATES := $(or $(PYTHON),python3.13 python3.12 python3.11 python3.10 python3)
+READY := .venv/.ready
+RUN := .venv/bin/python
+PIP := $(RUN) -m pip --disable-pip-version-check install -q
+SETTINGS := PRESET DATASET DATA_DIR RUNS_DIR
+DEFAULTS := env $(SETTINGS:%=-u ENSEMBLE_SEG_%)
+
+.PHONY: help setup notebooks test lab lint format address clean
+.DELETE_ON_ERROR:
+
+help:  ## show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1@\2/p' Makefile | awk -F@ '{printf "%-16s%s\n", $$1, $$2}'
+
+setup: $(READY)  ## make .venv with the versions of requirements.txt
+$(READY): requirements.txt pyproject.toml
+	@python=$$(sh tools/find_python.sh $(CANDIDATES)) \
+	  && echo "Setting up .venv with $$($$python -V) (about a minute) ..." \
+	  && $$python -m venv --clear .venv
+	@$(PIP) -r requirements.txt
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+notebooks: $(READY)  ## run the three notebooks; executed copies and the score table go to runs/
+	@$(RUN) tools/notebooks.py run
+
+test: lint  ## check the style, run the tests, run the notebooks with the smoke preset
+	@$(DEFAULTS) $(RUN) -m pytest
+	@runs=$$(mktemp -d) && trap 'rm -rf "$$runs"' EXIT INT TERM && $(DEFAULTS) \
+	  ENSEMBLE_SEG_PRESET=smoke ENSEMBLE_SEG_RUNS_DIR="$$runs" $(RUN) -m pytest \
+	  -p no:cacheprovider --nbval-lax --nbval-current-env --nbval-cell-timeout=600 -x notebooks
+
+lab: $(READY)  ## open the notebooks in JupyterLab
+	@$(RUN) tools/notebooks.py lab
+
+lint: $(READY)  ## check the style of code and notebooks
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+
+format: $(READY)  ## bring code and notebooks into that style
+	@$(RUN) -m ruff check --fix .
+	@$(RUN) -m ruff format .
+
+address: $(READY)  ## write pyproject's repository address into README and notebooks
+	@$(RUN) tools/notebooks.py address
+
+clean:  ## remove .venv and caches; runs/ stays
+	@rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,122 @@
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_score
+
+import ensemble_seg as es
+from ensemble_seg.evaluation import bootstrap_mean
+
+
+def masks(seed, number=12, density=0.4):
+    return (np.random.default_rng(seed).random((number, 9, 7)) < density).astype("uint8")
+
+
+def test_golden_scores_worked_by_hand():
+    truth = [[[1, 1, 0, 0], [1, 0, 0, 0]]]
+    predicted = [[[1, 0, 1, 0], [1, 0, 0, 0]]]
+    scores = es.Scores.from_masks(truth, predicted)
+    assert scores.counts.tolist() == [[2, 1, 1, 4]]
+    found = {metric: float(values[0]) for metric, values in scores.per_image.items()}
+    assert found == pytest.approx({"dice": 2 / 3, "iou": 0.5, "precision": 2 / 3, "recall": 2 / 3})
+    assert scores.pooled["mean_iou"] == pytest.approx((2 / 4 + 4 / 6) / 2)
+
+
+def test_agrees_with_scikit_learn():
+    truth, predicted = masks(0), masks(1)
+    scores = es.Scores.from_masks(truth, predicted)
+    theirs = {"dice": f1_score, "iou": jaccard_score, "precision": precision_score,
+              "recall": recall_score}  # fmt: skip
+    for metric, function in theirs.items():
+        expected = [function(t.ravel(), p.ravel()) for t, p in zip(truth, predicted, strict=True)]
+        np.testing.assert_allclose(scores.per_image[metric], expected)
+        assert scores.pooled[metric] == pytest.approx(function(truth.ravel(), predicted.ravel()))
+    both = jaccard_score(truth.ravel(), predicted.ravel(), average="macro")
+    assert scores.pooled["mean_iou"] == pytest.approx(both)
+
+
+def test_pooled_scores_satisfy_the_identity_and_means_of_images_lie_above():
+    scores = es.Scores.from_masks(masks(2), masks(3))
+    dice, iou = scores.pooled["dice"], scores.pooled["iou"]
+    assert iou == pytest.approx(dice / (2 - dice))
+    mean = {metric: values.mean() for metric, values in scores.per_image.items()}
+    assert mean["iou"] > mean["dice"] / (2 - mean["dice"])
+
+
+@pytest.mark.parametrize(("truth", "predicted", "expected"), [(0, 0, 1), (0, 1, 0), (1, 0, 0)])
+def test_rule_for_empty_masks(truth, predicted, expected):
+    full = np.ones((1, 3, 3), int)
+    scores = es.Scores.from_masks(truth * full, predicted * full)
+    assert [values.tolist() for values in scores.per_image.values()] == [[expected]] * 4
+
+
+def test_interval_of_the_mean_covers_it_about_95_times_in_100():
+    rng, covered = np.random.default_rng(0), 0
+    for trial in range(300):
+        values = rng.beta(4, 1, 60)
+        interval = bootstrap_mean(values, list(map(str, range(60))), seed=trial, resamples=500)
+        covered += interval.low <= 0.8 <= interval.high
+    assert 0.90 <= covered / 300 <= 0.98
+
+
+def test_interval_agrees_with_scipy():
+    from scipy.stats import bootstrap
+
+    values = np.random.default_rng(0).beta(4, 1, 80)
+    ours = bootstrap_mean(values, list(map(str, range(80))))
+    theirs = bootstrap((values,), np.mean, method="percentile", random_state=0)
+    np.testing.assert_allclose(ours[1:], theirs.confidence_interval, atol=0.004)
+
+
+def test_intervals_resample_groups():
+    values = np.repeat(np.random.default_rng(0).random(20), 10)
+    alone = bootstrap_mean(values, list(map(str, range(200))))
+    grouped = bootstrap_mean(values, [str(n // 10) for n in range(200)])
+    assert grouped.mean == alone.mean
+    assert (grouped.high - grouped.low) > 2.5 * (alone.high - alone.low)
+
+
+def test_paired_difference():
+    truth, worse = masks(4), masks(5)
+    better = np.where(np.arange(12)[:, None, None] < 6, truth, worse)
+    a, b = es.Scores.from_masks(truth, better), es.Scores.from_masks(truth, worse)
+    difference = es.paired_difference(a, b)
+    assert difference.mean == pytest.approx((a.per_image["dice"] - b.per_image["dice"]).mean())
+    assert 0 < difference.low < difference.mean < difference.high
+    same = es.paired_difference(a, a)
+    assert same == (0, 0, 0)
+
+
+def test_scores_of_other_images_are_not_compared():
+    a = es.Scores.from_masks(masks(0), masks(1))
+    b = es.Scores.from_masks(masks(0, 3), masks(1, 3))
+    with pytest.raises(ValueError, match="scores of the same images"):
+        es.paired_difference(a, b)
+    with pytest.raises(ValueError, match="Unknown metric 'f1'. Metrics: dice, iou"):
+        es.paired_difference(a, a, "f1")
+
+
+def test_shapes_must_agree():
+    with pytest.raises(ValueError, match=r"one shape \(N, H, W\). Received: \(12, 9, 7\) and"):
+        es.Scores.from_masks(masks(0), masks(0)[:, :5])
+
+
+def test_csv_has_a_row_for_each_image():
+    scores = es.Scores.from_masks(masks(0, 2), masks(1, 2), ["a", "b"], ["p", "q"])
+    rows = [line.split(",") for line in scores.to_csv().splitlines()]
+    assert [row[:2] for row in rows] == [["name", "group"], ["a", "p"], ["b", "q"]]
+    assert float(rows[1][2]) == pytest.approx(scores.per_image["dice"][0], abs=1e-6)
+
+
+def test_evaluate_scores_the_models_masks_on_whole_images(disks):
+    import keras
+
+    data = es.load_dataset(disks)
+    image = keras.Input((32, 32, 3))
+    dark = keras.layers.Conv2D(2, 1, activation="softmax")
+    model = keras.Model(image, dark(image))
+    # Lesion where the mean of the channels is below 140.
+    dark.set_weights([np.array([[[[0.0, -1 / 3]] * 3]]), np.array([0.0, 140.0])])
+    scores = es.evaluate(model, data.test)
+    assert scores.names == tuple(pair.image.stem for pair in data.test.pairs)
+    assert scores.per_image["dice"].min() > 0.9
+    table = es.score_table({"threshold": scores})
+    assert f"| threshold | {scores.per_image['dice'].mean():.3f} [" in table

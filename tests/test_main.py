@@ -1,0 +1,70 @@
+import csv
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import ensemble_seg as es
+from ensemble_seg.__main__ import main
+
+
+def test_sample_writes_crops_as_files(disks, tmp_path, capsys):
+    assert main(["sample", str(disks), str(tmp_path / "crops")]) == 0
+    rows = list(csv.DictReader((tmp_path / "crops" / "crops.csv").read_text().splitlines()))
+    assert f"{len(rows)} crops of" in capsys.readouterr().out
+    for row in rows:
+        image = np.asarray(Image.open(tmp_path / "crops" / "images" / row["file"]))
+        box = [int(row[side]) for side in ("top", "left", "bottom", "right")]
+        whole = es.read_image(disks / "images" / row["source"])
+        np.testing.assert_array_equal(image, whole[box[0] : box[2], box[1] : box[3]])
+        assert es.read_mask(tmp_path / "crops" / "masks" / row["file"]).any()
+    assert "disk_07.png" not in {row["source"] for row in rows}
+    assert len(es.load_dataset(tmp_path / "crops").train) > 0
+
+
+def test_sample_never_overwrites(disks, tmp_path, capsys):
+    assert main(["sample", str(disks), str(tmp_path)]) == 1
+    assert "exists. Remove it or name another folder." in capsys.readouterr().err
+
+
+def test_phantoms_draws_a_data_set(tmp_path):
+    out = tmp_path / "set"
+    assert main(["phantoms", str(out), "--count", "6", "--fraction", "0.05"]) == 0
+    fractions = [es.read_mask(path).mean() for path in sorted((out / "masks").iterdir())]
+    np.testing.assert_allclose(fractions, 0.05, rtol=0.15)
+
+
+def test_train_evaluate_predict(disks, tmp_path, capsys):
+    options = ["--dataset", str(disks), "--preset", "smoke,size=32", "--runs-dir", str(tmp_path)]
+    assert main(["evaluate", *options]) == 1
+    assert "no finished run (model.keras). Train it first." in capsys.readouterr().err
+    assert main(["train", *options]) == 0
+    assert main(["evaluate", *options]) == 0
+    printed = capsys.readouterr().out
+    assert all(f"| {name} |" in printed for name in ("main", "sampling", "ensemble"))
+    out = tmp_path / "predictions"
+    assert main(["predict", str(disks / "images"), "--out", str(out), *options]) == 0
+    assert len(list((out / "masks").iterdir())) == 20
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "--preset", "quik"], "Unknown preset 'quik'. Did you mean 'quick'?"),
+        (["train", "--dataset", "kvasir"], "Unknown data set 'kvasir'. Did you mean 'kvasir-seg'?"),
+        (["train", "--preset", "quick,size=100"], "Nearest: 96 or 128"),
+        (["predict", ".", "--model", "nowhere.keras"], "nowhere.keras: no such model"),
+    ],
+)
+def test_bad_input_is_one_message_and_exit_1(arguments, message, capsys):
+    assert main(arguments) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_wrong_usage_is_exit_2(capsys):
+    for arguments in ([], ["fly"], ["train", "--speed", "9"]):
+        with pytest.raises(SystemExit) as stopped:
+            main(arguments)
+        assert stopped.value.code == 2

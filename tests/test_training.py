@@ -1,0 +1,188 @@
+import json
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+from conftest import save
+
+import ensemble_seg as es
+from ensemble_seg.runs import read_history, write_file
+from ensemble_seg.training import lesion_dice
+
+TINY = es.preset("smoke").replace(size=32, epochs=3, precision="float32", limit=0)
+
+
+def small_model(preset, seed=0):
+    keras.utils.set_random_seed(seed)
+    image = keras.Input((preset.size, preset.size, 3))
+    x = keras.layers.Rescaling(1 / 255)(image)
+    x = keras.layers.Conv2D(4, 3, padding="same", activation="relu")(x)
+    x = keras.layers.BatchNormalization()(x)
+    return keras.Model(image, keras.layers.Conv2D(2, 1, activation="softmax")(x))
+
+
+def weights_of(model):
+    return np.concatenate([weight.ravel() for weight in model.get_weights()])
+
+
+def test_a_run_leaves_its_folder_and_nothing_else(disks, tmp_path):
+    data = es.load_dataset(disks)
+    run = es.train(small_model(TINY), data, TINY, runs_dir=tmp_path / "runs")
+    assert run.path == tmp_path / "runs" / "disks" / TINY.label / "main"
+    files = sorted(file.name for file in run.path.iterdir())
+    assert files == ["config.json", "history.csv", "model.keras"]
+    config = json.loads((run.path / "config.json").read_text())
+    assert config["data_hash"] == data.hash
+    assert config["preset"]["epochs"] == 3
+    assert set(config["versions"]) >= {"tensorflow", "keras", "segmentation-models"}
+    assert {key: len(values) for key, values in run.history.items()} == dict.fromkeys(
+        ("dice", "loss", "val_dice", "val_loss"), 3
+    )
+    assert not keras.saving.load_model(run.path / "model.keras").compiled
+
+
+def test_the_same_seed_twice_gives_the_same_weights(disks, tmp_path):
+    data, preset = es.load_dataset(disks), TINY.replace(augment=True)
+    runs = [es.train(small_model(preset), data, preset, runs_dir=tmp_path / n) for n in "ab"]
+    np.testing.assert_array_equal(weights_of(runs[0].model), weights_of(runs[1].model))
+    assert runs[0].history == runs[1].history
+
+
+def test_best_keeps_the_epoch_with_the_highest_validation_dice(disks, tmp_path):
+    data = es.load_dataset(disks)
+    preset = TINY.replace(epochs=6, keep="best", learning_rate=0.05)
+    run = es.train(small_model(preset), data, preset, runs_dir=tmp_path)
+    scores = es.evaluate(run.model, data.validation).per_image["dice"]
+    assert scores.mean() == pytest.approx(max(run.history["val_dice"]), abs=1e-5)
+
+
+def test_last_keeps_the_last_epoch(disks, tmp_path):
+    data, model = es.load_dataset(disks), small_model(TINY)
+    run = es.train(model, data, TINY, runs_dir=tmp_path)
+    scores = es.evaluate(run.model, data.validation).per_image["dice"]
+    assert scores.mean() == pytest.approx(run.history["val_dice"][-1], abs=1e-5)
+    np.testing.assert_array_equal(weights_of(model), weights_of(run.model))
+
+
+class StopError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_an_interrupted_run_ends_like_one_that_was_not(disks, tmp_path, monkeypatch, keep):
+    data, preset = es.load_dataset(disks), TINY.replace(epochs=4, keep=keep, learning_rate=0.03)
+    whole = es.train(small_model(preset), data, preset, runs_dir=tmp_path / "whole")
+
+    def stop(self, epoch, logs=None):
+        if epoch == 2:
+            raise StopError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ensemble_seg.training.ProgressBar.on_epoch_begin", stop, raising=False)
+        with pytest.raises(StopError):
+            es.train(small_model(preset), data, preset, runs_dir=tmp_path / "stopped")
+    resumed = es.train(small_model(preset, 9), data, preset, runs_dir=tmp_path / "stopped")
+    np.testing.assert_array_equal(weights_of(resumed.model), weights_of(whole.model))
+    assert resumed.history == whole.history
+    assert not (resumed.path / "backup").exists()
+
+
+def test_killed_in_the_middle_and_resumed_in_new_processes(disks, tmp_path):
+    script = tmp_path / "job.py"
+    script.write_text(
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import ensemble_seg as es\n"
+        "from test_training import TINY, small_model\n"
+        "preset = TINY.replace(epochs=40)\n"
+        "data = es.load_dataset(sys.argv[2])\n"
+        "es.train(small_model(preset), data, preset, runs_dir=sys.argv[3])\n"
+    )
+    command = [sys.executable, script, str(pytest.importorskip("test_training").__file__)[:-16]]
+    command += [str(disks), str(tmp_path / "runs")]
+    path = tmp_path / "runs" / "disks" / TINY.replace(epochs=40).label / "main"
+    job = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while job.poll() is None and not list((path / "backup").glob("epoch-*")):
+        time.sleep(0.05)
+    job.kill()
+    job.wait()
+    assert not (path / "model.keras").exists()
+    subprocess.run(command, check=True, capture_output=True)
+    history = read_history(path)
+    assert len(history["loss"]) == 40
+    assert sorted(file.name for file in path.iterdir()) == [
+        "config.json", "history.csv", "model.keras",
+    ]  # fmt: skip
+
+
+def test_a_finished_run_is_loaded_and_not_trained_again(disks, tmp_path):
+    data = es.load_dataset(disks)
+    first = es.train(small_model(TINY), data, TINY, runs_dir=tmp_path)
+    stamp = (first.path / "model.keras").stat().st_mtime_ns
+    other = small_model(TINY, seed=5)
+    again = es.train(other, data, TINY, runs_dir=tmp_path)
+    assert (again.path / "model.keras").stat().st_mtime_ns == stamp
+    np.testing.assert_array_equal(weights_of(other), weights_of(first.model))
+
+
+def test_a_run_on_other_data_is_refused(disks, tmp_path):
+    data = es.load_dataset(disks)
+    run = es.train(small_model(TINY), data, TINY, runs_dir=tmp_path)
+    before = (run.path / "model.keras").read_bytes()
+    with pytest.raises(ValueError, match="holds a run on other data"):
+        es.train(small_model(TINY), es.load_dataset(disks, seed=1), TINY, runs_dir=tmp_path)
+    assert (run.path / "model.keras").read_bytes() == before
+
+
+def test_bad_files_are_named_before_anything_is_written(disks, tmp_path):
+    data = es.load_dataset(disks)
+    save(data.validation.pairs[0].mask, np.full((40, 48), 90, "uint8"))
+    with pytest.raises(ValueError, match="expected a mask of two classes"):
+        es.train(small_model(TINY), data, TINY, runs_dir=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_load_or_train_says_what_it_does(disks, tmp_path, capsys):
+    data, preset = es.load_dataset(disks), TINY.replace(epochs=1)
+    trained = es.load_or_train("sampling", data, preset, tmp_path)
+    assert "sampling: no finished run in" in capsys.readouterr().out
+    assert trained.config["pairs"]["train"] == len(es.sampled(data, preset).train)
+    loaded = es.load_or_train("sampling", data, preset, tmp_path)
+    assert "sampling: loaded from" in capsys.readouterr().out
+    np.testing.assert_array_equal(weights_of(trained.model), weights_of(loaded.model))
+    with pytest.raises(ValueError, match="Unknown model 'third'. Expected one of main, sampling"):
+        es.load_or_train("third", data, preset, tmp_path)
+
+
+def test_runs_dir_comes_from_the_environment(disks, tmp_path, monkeypatch):
+    monkeypatch.setenv("ENSEMBLE_SEG_RUNS_DIR", str(tmp_path / "elsewhere"))
+    run = es.train(small_model(TINY), es.load_dataset(disks), TINY)
+    assert run.path.is_relative_to(tmp_path / "elsewhere")
+
+
+def test_load_run_needs_a_finished_run(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no finished run \(model.keras\). Train it"):
+        es.load_run(tmp_path)
+
+
+def test_files_appear_whole_or_not_at_all(tmp_path):
+    def fail(path):
+        path.write_text("half")
+        raise OSError("disk full")
+
+    target = tmp_path / "file.txt"
+    target.write_text("before")
+    with pytest.raises(OSError, match="disk full"):
+        write_file(target, fail)
+    assert target.read_text() == "before"
+
+
+def test_dice_metric_counts_images_and_empty_masks():
+    truth = np.zeros((3, 4, 4), int)
+    truth[0, :2] = truth[1, 0] = 1
+    predicted = np.zeros((3, 4, 4), int)
+    predicted[0, :2] = predicted[1, 0, :2] = 1
+    dice = lesion_dice(np.eye(2)[truth], np.eye(2)[predicted])
+    np.testing.assert_allclose(dice, [1, 2 * 2 / 6, 1], rtol=1e-6)
