@@ -11,6 +11,9 @@ import numpy as np
 
 from .presets import Preset, _suggest
 
+# Keras' 0.99 averages over the last hundred steps and lags behind in a training of a few hundred.
+BATCH_NORM_MOMENTUM = 0.9
+
 
 def unet(preset: Preset, name: str = "unet") -> keras.Model:
     """Build an uncompiled U-Net for two classes from random or ImageNet weights.
@@ -51,6 +54,9 @@ def unet(preset: Preset, name: str = "unet") -> keras.Model:
             encoder_weights=preset.encoder_weights,
             encoder_freeze=preset.encoder_freeze,
         )
+        for layer in network.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.momentum = BATCH_NORM_MOMENTUM
         network = _with_preprocessing(network, sm.get_preprocessing(preset.backbone))
         probabilities = keras.layers.Softmax(dtype="float32", name="softmax")(network.output)
         return keras.Model(network.input, probabilities, name=name)

@@ -17,6 +17,8 @@ SKIN = {"colour": (0.95, 0.80, 0.68), "blood": 0.15, "wet": 0.1, "vessels": 1.5,
 GREY_SKIN = {"colour": (0.80, 0.74, 0.71), "blood": 0.12, "wet": 0.1, "vessels": 1, "folds": 0.2}
 TISSUES = (MUCOSA, MUCOSA, MUCOSA, PALE_MUCOSA, SKIN, SKIN, GREY_SKIN)
 LESIONS = ((0.1, 0.8), (0.3, 0.5), (0.6, 0.0), (-0.2, 0.0), (0, 0))  # added blood and melanin
+SHARES = (0, 0.1, 0.25, 0.5, 0.75, 0.81, 0.9, 1)  # of the images have a lesion fraction below:
+FRACTIONS = (0.005, 0.033, 0.059, 0.114, 0.208, 0.25, 0.319, 0.65)
 EMPTY, BLOCK = 1 / 40, 240  # share of images without lesion; images that share out the fractions
 
 
@@ -46,9 +48,9 @@ def draw_patient(rng: Generator) -> Patient:
 
 
 def lesion_fractions(n: int, rng: Generator) -> np.ndarray:
-    """Draw lesion fractions: one in forty is 0, the others are log-normal with median 0.11.
+    """Draw lesion fractions: one in forty is 0, the others are spread as in Kvasir-SEG.
 
-    Returns (n,) float64, 0 or from 0.005 to 0.6: one from each n-th of the distribution, shuffled.
+    Returns (n,) float64, 0 or from 0.005 to 0.65: one from each n-th of the distribution, shuffled.
 
     Example:
         >>> fractions = lesion_fractions(240, default_rng(0))
@@ -56,8 +58,8 @@ def lesion_fractions(n: int, rng: Generator) -> np.ndarray:
         (6, 0.11)
     """
     quantiles = ((np.arange(n) + rng.random(n)) / n - EMPTY) / (1 - EMPTY)
-    fractions = 0.112 * np.exp(0.91 * special.ndtri(np.maximum(quantiles, 0)))
-    return rng.permutation(np.where(quantiles < 0, 0.0, np.clip(fractions, 0.005, 0.6)))
+    fractions = np.exp(np.interp(quantiles, SHARES, np.log(FRACTIONS)))
+    return rng.permutation(np.where(quantiles < 0, 0.0, fractions))
 
 
 def draw_phantom(

@@ -19,6 +19,7 @@ class Preset:
         batch_size: images a step.
         epochs: passes over the training set.
         learning_rate: of Adam.
+        decay: let the learning rate fall to 0 along a cosine, instead of keeping it.
         loss: a key of `ensemble_seg.LOSSES`.
         threshold: the sampling model takes images with background / lesion >= threshold.
         margin: context around a lesion box, pixels, tried from first to last on each side.
@@ -45,6 +46,7 @@ class Preset:
     batch_size: int = 8
     epochs: int = 50
     learning_rate: float = 1e-3
+    decay: bool = False
     loss: str = "exponential"
     threshold: float = 3.0
     margin: tuple[int, ...] = (20, 10)
@@ -153,7 +155,7 @@ def _from_text(base: Preset, change: str) -> tuple[str, object]:
             f"Unknown preset field '{field}'.{_suggest(field, _FIELDS)} "
             f"Write changes as field=value; fields: {', '.join(_FIELDS)}."
         )
-    kind = type(getattr(base, field) or getattr(PRESETS["paper"], field))
+    kind = type(getattr(PRESETS["paper"], field))
     try:
         if text.lower() == "none":
             return field, None

@@ -177,7 +177,11 @@ def _start(path: Path, config: dict) -> None:
 def _fit(model: keras.Model, data: Dataset, preset: Preset, path: Path) -> None:
     keras.utils.set_random_seed(preset.seed)
     dice = keras.metrics.MeanMetricWrapper(lesion_dice, name="dice")
-    optimizer = keras.optimizers.Adam(preset.learning_rate)
+    steps = -(-len(data.train) // preset.batch_size)
+    rate = preset.learning_rate
+    if preset.decay:
+        rate = keras.optimizers.schedules.CosineDecay(rate, steps * preset.epochs)
+    optimizer = keras.optimizers.Adam(rate)
     model.compile(optimizer, loss_by_name(preset.loss), metrics=[dice], jit_compile=False)
     done, history = _resume(model, path)
     model.fit(
@@ -185,8 +189,9 @@ def _fit(model: keras.Model, data: Dataset, preset: Preset, path: Path) -> None:
         validation_data=data.validation.to_tf(preset),
         initial_epoch=done,
         epochs=preset.epochs,
-        steps_per_epoch=-(-len(data.train) // preset.batch_size),
+        steps_per_epoch=steps,
         callbacks=[KeepState(path, history), ProgressBar(path.name, done, preset.epochs)],
+        shuffle=False,
         verbose=0,
     )
     if preset.keep == "best":

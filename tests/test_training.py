@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -73,7 +74,7 @@ class StopError(Exception):
 
 @pytest.mark.parametrize("keep", ["best", "last"])
 def test_an_interrupted_run_ends_like_one_that_was_not(disks, tmp_path, monkeypatch, keep):
-    data, preset = es.load_dataset(disks), TINY.replace(epochs=4, keep=keep, learning_rate=0.03)
+    data, preset = es.load_dataset(disks), TINY.replace(epochs=4, keep=keep, decay=True)
     whole = es.train(small_model(preset), data, preset, runs_dir=tmp_path / "whole")
 
     def stop(self, epoch, logs=None):
@@ -100,8 +101,8 @@ def test_killed_in_the_middle_and_resumed_in_new_processes(disks, tmp_path):
         "data = es.load_dataset(sys.argv[2])\n"
         "es.train(small_model(preset), data, preset, runs_dir=sys.argv[3])\n"
     )
-    command = [sys.executable, script, str(pytest.importorskip("test_training").__file__)[:-16]]
-    command += [str(disks), str(tmp_path / "runs")]
+    here = Path(__file__).parent
+    command = [sys.executable, *map(str, (script, here, disks, tmp_path / "runs"))]
     path = tmp_path / "runs" / "disks" / TINY.replace(epochs=40).label / "main"
     job = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while job.poll() is None and not list((path / "backup").glob("epoch-*")):

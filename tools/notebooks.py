@@ -12,7 +12,7 @@ NOTEBOOKS = ROOT / "notebooks"
 ADDRESS = re.compile(
     r"(github\.com/|colab\.research\.google\.com/github/)[\w.-]+/ensemble_seg(?![\w-])"
 )
-LAST_LINES = 15
+COLOURS = re.compile(r"\x1b\[[\d;]*m")
 
 
 def main() -> int:
@@ -79,7 +79,7 @@ def execute(file: Path) -> tuple:
         """Whatever kernels the user has installed, this interpreter is the one."""
 
         def get_kernel_spec(self, kernel_name):
-            return KernelSpec(**get_kernel_dict())
+            return KernelSpec(**get_kernel_dict(["--log-level=CRITICAL"]))
 
     notebook = nbformat.read(file, as_version=4)
     client = NotebookClient(
@@ -90,8 +90,9 @@ def execute(file: Path) -> tuple:
     client.on_cell_execute = lambda cell, cell_index: started.append(cell_index)
     try:
         client.execute()
-    except (CellExecutionError, DeadKernelError) as error:
-        lines = str(error).strip().splitlines()[-LAST_LINES:]
+    except (CellExecutionError, DeadKernelError, AssertionError) as error:
+        text = COLOURS.sub("", str(error).strip()) or "interrupted"  # nbclient asserts on Ctrl-C
+        lines = text.splitlines()[-15:]
         return notebook, "\n".join([f"code cell [{len(started)}]:", *lines])
     return notebook, None
 
