@@ -14,8 +14,8 @@ help:  ## show this list
 setup: $(READY)  ## make .venv with the versions of requirements.txt
 $(READY): requirements.txt pyproject.toml
 	@python=$$(sh tools/find_python.sh $(CANDIDATES)) \
-	  && echo "Setting up .venv with $$($$python -V) (a minute or two) ..." \
-	  && $$python -m venv --clear .venv
+	  && echo "Setting up .venv with $$("$$python" -V) (a minute or two) ..." \
+	  && rm -rf .venv && "$$python" -m venv .venv
 	@$(PIP) -r requirements.txt
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@

@@ -9,8 +9,9 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from . import plots
+from .checking import check_pairs
 from .crops import lesion_crops
-from .datasets import Box, Dataset, Pair, Split, check_pairs, load_dataset
+from .datasets import Box, Dataset, Pair, Split, load_dataset
 from .ensembling import WeightedAverage, average_probabilities, build_ensemble, fit_weights
 from .evaluation import (
     Interval,

@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 
 from .presets import Preset, _suggest
-from .reading import image_size, read_mask
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp")
 FOLDERS = {"phantoms": "phantoms", "kvasir-seg": "Kvasir-SEG"}
@@ -177,26 +176,6 @@ def split_by_group(pairs: Iterable[Pair], seed: int = 0) -> dict[str, tuple[Pair
         lacking = max(PARTS, key=lambda part: PARTS[part] - len(parts[part]) / total)
         parts[lacking] += members[group]
     return {part: tuple(pairs) for part, pairs in parts.items()}
-
-
-def check_pairs(pairs: Iterable[Pair]) -> None:
-    """Read every mask and every image's header; raise at the first file that cannot be trained on.
-
-    Raises:
-        FileNotFoundError, ValueError: naming the file: unreadable, not a two-class mask, or a mask
-            of another size than its image.
-    """
-    for image, mask in {pair[:2]: None for pair in pairs}:
-        size, mask_size = image_size(image), read_mask(mask).shape
-        if size != mask_size:
-            raise ValueError(
-                f"{mask}: expected the size of its image {image.name}, {_size(size)}. "
-                f"Found {_size(mask_size)}."
-            )
-
-
-def _size(size: tuple[int, int]) -> str:
-    return f"{size[1]} x {size[0]} pixels"
 
 
 def _find_folder(name: str, data_dir: str | Path | None) -> Path:

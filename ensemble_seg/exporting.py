@@ -6,7 +6,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from .datasets import Split, check_pairs, find_pairs
+from .checking import check_pairs
+from .datasets import Split, find_pairs
 from .pipeline import read_window
 from .sampling import Counts, crop_split
 

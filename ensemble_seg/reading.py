@@ -13,7 +13,7 @@ def read_image(path: str | Path) -> np.ndarray:
     """Read an image file as RGB.
 
     Grey becomes three equal channels, an alpha channel is dropped, a palette is resolved, and of
-    16 bits the upper 8 are kept.
+    16 bits the upper 8 are kept, unless no value exceeds 255.
 
     Returns:
         (H, W, 3) uint8, RGB, 0..255.
@@ -24,7 +24,7 @@ def read_image(path: str | Path) -> np.ndarray:
     """
     with _open(path) as picture:
         if picture.mode.startswith(("I", "F")):
-            grey = _eight_bit(np.asarray(picture), path)
+            grey = _eight_bit(picture, path)
             return np.repeat(grey[..., None], 3, axis=-1)
         return np.asarray(picture.convert("RGB"))
 
@@ -42,7 +42,7 @@ def read_mask(path: str | Path) -> np.ndarray:
         FileNotFoundError: no such file.
         ValueError: the file is not an image, or its values are not those of a two-class mask.
     """
-    return mask_from_grey(_read_grey(path), str(path))
+    return mask_from_grey(read_grey(path), str(path))
 
 
 def mask_from_grey(grey: np.ndarray, name: str = "mask") -> np.ndarray:
@@ -96,12 +96,17 @@ def image_size(path: str | Path) -> tuple[int, int]:
         return picture.height, picture.width
 
 
-def _read_grey(path: str | Path) -> np.ndarray:
+def read_grey(path: str | Path) -> np.ndarray:
+    """Read the values of a mask file: (H, W), of a palette the indices unless its colours are grey.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_mask`; colours are refused.
+    """
     with _open(path) as picture:
         if picture.mode == "P" and not _is_grey(np.asarray(picture.convert("RGB"))):
             return np.asarray(picture)
         if picture.mode.startswith(("I", "F")):
-            return _eight_bit(np.asarray(picture), path)
+            return _eight_bit(picture, path)
         if picture.mode in ("1", "L", "LA"):
             return np.asarray(picture.convert("L"))
         colours = np.asarray(picture.convert("RGB"))
@@ -117,11 +122,12 @@ def _is_grey(colours: np.ndarray, tolerance: int = 16) -> bool:
     return bool((np.ptp(colours.astype("int16"), axis=-1) <= tolerance).all())
 
 
-def _eight_bit(values: np.ndarray, path: str | Path) -> np.ndarray:
-    if not np.isfinite(values).all() or values.min() < 0 or values.max() > 65535:
+def _eight_bit(picture: Image.Image, path: str | Path) -> np.ndarray:
+    values = np.asarray(picture)
+    if picture.mode == "F" or values.min() < 0 or values.max() > 65535:
         raise ValueError(
-            f"{path}: expected values 0..65535, found {values.min()} to {values.max()}. "
-            "Save the image with 8 or 16 bits a channel."
+            f"{path}: expected whole numbers 0..65535, found {values.dtype} from {values.min()} "
+            f"to {values.max()}. Save the image with 8 or 16 bits a channel."
         )
     if values.max() <= 255:
         return values.astype("uint8")

@@ -10,7 +10,8 @@ import keras
 from keras import ops
 from tqdm import tqdm
 
-from .datasets import Dataset, check_pairs
+from .checking import check_pairs
+from .datasets import Dataset
 from .losses import loss_by_name
 from .models import unet
 from .presets import Preset
@@ -61,8 +62,8 @@ def train(
     path = run_path(data, preset, name, runs_dir)
     config = run_config(data, preset, name, model)
     if not is_finished(path):
-        check_pairs((*data.train.pairs, *data.validation.pairs))
-        _start(path, config)
+        ambiguous = check_pairs((*data.train.pairs, *data.validation.pairs))
+        _start(path, {**config, "ambiguous_mask_pixels": ambiguous})
         _fit(model, data, preset, path)
     refuse_other_data(path, config)
     run = load_run(path)

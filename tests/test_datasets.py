@@ -129,15 +129,3 @@ def test_unknown_names(tmp_path):
         es.load_dataset("phantom")
     with pytest.raises(FileNotFoundError, match=r"'kvasir-seg': no folder .*Kvasir-SEG. Set ENSEM"):
         es.load_dataset("kvasir-seg", tmp_path)
-
-
-def test_check_names_the_file_that_does_not_fit(disks):
-    data = es.load_dataset(disks)
-    es.check_pairs(all_pairs(data))
-    save(disks / "masks" / "disk_02.png", np.zeros((10, 12), "uint8"))
-    expected = r"expected the size of its image disk_02.png, 48 x 40 pixels. Found 12 x 10"
-    with pytest.raises(ValueError, match=expected):
-        es.check_pairs(all_pairs(data))
-    save(disks / "masks" / "disk_02.png", np.full((40, 48), 100, "uint8"))
-    with pytest.raises(ValueError, match=r"disk_02.png: expected a mask of two classes"):
-        es.check_pairs(all_pairs(data))

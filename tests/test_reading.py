@@ -89,6 +89,15 @@ def test_ambiguous_pixels_are_counted():
     assert ambiguous_pixels(np.array([[0, 15, 16, 127, 199, 200, 255]])) == 3
 
 
+def test_float_images_are_refused(tmp_path):
+    path = save(tmp_path / "a.tif", np.linspace(0, 1, 12, dtype="float32").reshape(3, 4))
+    for read in (es.read_image, es.read_mask):
+        with pytest.raises(
+            ValueError, match=r"a.tif: expected whole numbers 0..65535, found float"
+        ):
+            read(path)
+
+
 @pytest.mark.parametrize("content", [b"", b"not an image"], ids=["empty", "text"])
 def test_files_that_are_no_images(tmp_path, content):
     path = tmp_path / "a.jpg"

@@ -9,15 +9,16 @@ try:
     import ensurepip, venv
 except ImportError:
     sys.exit("has no module venv or ensurepip (Debian, Ubuntu: apt install python3-venv)")
+print(sys._base_executable)  # not that of an active .venv, which is about to be replaced
 '
 tried=
 for python in "$@"; do
-    if reason=$("$python" -c "$check" 2>&1); then
-        echo "$python"
+    if answer=$("$python" -c "$check" 2>&1); then
+        echo "$answer" | tail -n 1
         exit 0
     fi
     tried="$tried
-  $python: $(echo "$reason" | head -n 1)"
+  $python: $(echo "$answer" | head -n 1)"
 done
 cat >&2 <<MESSAGE
 Expected Python 3.10, 3.11, 3.12 or 3.13. Tried:$tried
