@@ -5,7 +5,7 @@ PIP := $(RUN) -m pip --disable-pip-version-check install -q
 SETTINGS := PRESET DATASET DATA_DIR RUNS_DIR
 DEFAULTS := env $(SETTINGS:%=-u ENSEMBLE_SEG_%)
 
-.PHONY: help setup notebooks test lab lint format address clean
+.PHONY: help setup notebooks test lab lint format refresh address clean
 .DELETE_ON_ERROR:
 
 help:  ## show this list
@@ -39,6 +39,9 @@ lint: $(READY)  ## check the style of code and notebooks
 format: $(READY)  ## bring code and notebooks into that style
 	@$(RUN) -m ruff check --fix .
 	@$(RUN) -m ruff format .
+
+refresh: $(READY)  ## store the outputs in the notebooks that make test compares with
+	@$(DEFAULTS) $(RUN) tools/notebooks.py refresh
 
 address: $(READY)  ## write pyproject's repository address into README and notebooks
 	@$(RUN) tools/notebooks.py address

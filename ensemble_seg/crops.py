@@ -83,7 +83,7 @@ class LesionCrops:
     def _boxes(self, mask):
         import tensorflow as tf
 
-        points = tf.where(mask > 0)
+        points = tf.where(tf.cast(mask, tf.bool))
         if self.each_lesion:
             lesion = tf.gather_nd(connected_components(mask), points)
             _, lesion = tf.unique(lesion)
@@ -118,7 +118,7 @@ def connected_components(mask):
     """
     import tensorflow as tf
 
-    lesion = mask > 0
+    lesion = tf.cast(mask, tf.bool)
     size = tf.size(mask)
     numbers = tf.reshape(size - tf.range(size), tf.shape(mask))
 

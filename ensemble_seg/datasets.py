@@ -28,12 +28,11 @@ class Box(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """An image file, its mask file, its group (the patient, say), and the window of it to use."""
+    """An image file, its mask file, and the group (the patient, say) it belongs to."""
 
     image: Path
     mask: Path
     group: str
-    box: Box | None = None
 
 
 @dataclass(frozen=True)
@@ -41,34 +40,46 @@ class Split:
     """Part of a data set: pairs of files, in a fixed order.
 
     Attributes:
-        pairs: the files. A pair with a box stands for that window of its image.
+        pairs: (image path, mask path, group) of each image.
         name: "train", "validation" or "test".
         folder: what the files' names are relative to.
+        boxes: the window of each image that is used; None for whole images.
     """
 
     pairs: tuple[Pair, ...]
     name: str
     folder: Path
+    boxes: tuple[Box, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.pairs)
+
+    @property
+    def windows(self) -> list[tuple[Pair, Box | None]]:
+        """Each pair with its box, or None for a whole image."""
+        boxes = self.boxes if self.boxes is not None else [None] * len(self)
+        return list(zip(self.pairs, boxes, strict=True))
 
     @property
     def groups(self) -> list[str]:
         """The group of each pair."""
         return [pair.group for pair in self.pairs]
 
+    def first(self, pairs: int) -> "Split":
+        """Return the first pairs of the split."""
+        return replace(self, pairs=self.pairs[:pairs], boxes=self.boxes and self.boxes[:pairs])
+
     def to_tf(self, preset: Preset, **options):
         """Return a tf.data.Dataset of (image, one-hot mask); see `pipeline.batches`."""
         from .pipeline import batches
 
-        return batches(self.pairs, preset, **options)
+        return batches(self.windows, preset, **options)
 
     def masks(self, size: int) -> np.ndarray:
         """Return all masks as (N, size, size) uint8 of 0 and 1, resized as the pipeline does."""
         from .pipeline import read_masks
 
-        return read_masks(self.pairs, size)
+        return read_masks(self.windows, size)
 
 
 @dataclass(frozen=True)
@@ -93,10 +104,7 @@ class Dataset:
         """Return a copy with at most this many pairs a part; 0 for all."""
         if not pairs:
             return self
-        parts = {part: getattr(self, part) for part in PARTS}
-        return self.replace(
-            **{part: replace(split, pairs=split.pairs[:pairs]) for part, split in parts.items()}
-        )
+        return self.replace(**{part: getattr(self, part).first(pairs) for part in PARTS})
 
     @property
     def hash(self) -> str:
@@ -104,9 +112,9 @@ class Dataset:
         digest = hashlib.sha256()
         for part in PARTS:
             split = getattr(self, part)
-            for pair in split.pairs:
+            for pair, box in split.windows:
                 names = [path.relative_to(split.folder).as_posix() for path in pair[:2]]
-                digest.update(repr((part, *names, pair.box)).encode())
+                digest.update(repr((part, *names, box)).encode())
                 digest.update(pair.image.read_bytes() + pair.mask.read_bytes())
         return digest.hexdigest()
 

@@ -46,12 +46,12 @@ def write_crops(
     with open(partial / "crops.csv", "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["file", "source", "top", "left", "bottom", "right"])
-        for number, pair in enumerate(split.pairs):
+        for number, (pair, box) in enumerate(split.windows):
             suffix = f"_{number:05d}" if each_lesion else ""
             name = f"{pair.image.stem}{suffix}.png"
-            image, mask = read_window(pair)
+            image, mask = read_window(pair, box)
             Image.fromarray(image).save(partial / "images" / name)
             Image.fromarray(mask * 255).save(partial / "masks" / name)
-            table.writerow([name, pair.image.name, *pair.box])
+            table.writerow([name, pair.image.name, *box])
     partial.rename(out)
     return counts

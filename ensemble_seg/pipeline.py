@@ -9,13 +9,13 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from .datasets import Pair
+from .datasets import Box, Pair
 from .presets import Preset
 from .reading import read_image, read_mask
 
 
 def batches(
-    pairs: Sequence[Pair],
+    windows: Sequence[tuple[Pair, Box | None]],
     preset: Preset,
     training: bool = False,
     first_epoch: int = 0,
@@ -23,7 +23,7 @@ def batches(
     """Stream pairs of files as batches.
 
     Args:
-        pairs: what to read. A pair with a box gives that window, cut out before the resize.
+        windows: pairs to read, each with the box that is cut out before the resize, or None.
         preset: its size, batch_size, augment and seed are used.
         training: shuffle, augment if the preset says so, and go on from `first_epoch` to the
             preset's last epoch. Without it: one pass in the order of the pairs, never augmented.
@@ -36,13 +36,13 @@ def batches(
     """
 
     def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
-        order = tf.range(len(pairs), dtype=tf.int64)
+        order = tf.range(len(windows), dtype=tf.int64)
         if training:
             order = tf.random.experimental.stateless_shuffle(order, [preset.seed, epoch])
         dataset = tf.data.Dataset.from_tensor_slices(order)
         dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE)
         if training and preset.augment:
-            seeds = tf.data.Dataset.from_tensor_slices(order + epoch * len(pairs))
+            seeds = tf.data.Dataset.from_tensor_slices(order + epoch * len(windows))
             dataset = tf.data.Dataset.zip((dataset, seeds)).map(
                 lambda example, seed: augment(*example, [preset.seed, seed]),
                 num_parallel_calls=tf.data.AUTOTUNE,
@@ -51,29 +51,29 @@ def batches(
 
     def load(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         image, mask = tf.numpy_function(
-            lambda i: read_window(pairs[i]), [index], (tf.uint8, tf.uint8), stateful=False
+            lambda i: read_window(*windows[i]), [index], (tf.uint8, tf.uint8), stateful=False
         )
         image.set_shape((None, None, 3))
         mask.set_shape((None, None))
         return to_network(image, mask, preset.size)
 
     last = preset.epochs if training else first_epoch + 1
-    steps = (last - first_epoch) * -(-len(pairs) // preset.batch_size)
+    steps = (last - first_epoch) * -(-len(windows) // preset.batch_size)
     dataset = tf.data.Dataset.range(first_epoch, last).flat_map(one_epoch)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
     return dataset.prefetch(tf.data.AUTOTUNE)
 
 
-def read_window(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
-    """Read the image and the mask of a pair, cut to its box if it has one.
+def read_window(pair: Pair, box: Box | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Read the image and the mask of a pair, cut to a box if there is one.
 
     Returns:
         (H, W, 3) uint8 RGB and (H, W) uint8 of 0 and 1.
     """
     image, mask = read_image(pair.image), read_mask(pair.mask)
-    if pair.box is None:
+    if box is None:
         return image, mask
-    top, left, bottom, right = pair.box
+    top, left, bottom, right = box
     return image[top:bottom, left:right], mask[top:bottom, left:right]
 
 
@@ -121,10 +121,10 @@ def augment(image: tf.Tensor, mask: tf.Tensor, seed) -> tuple[tf.Tensor, tf.Tens
     return image, tf.ensure_shape(both[..., 3:], mask.shape)
 
 
-def read_masks(pairs: Sequence[Pair], size: int) -> np.ndarray:
+def read_masks(windows: Sequence[tuple[Pair, Box | None]], size: int) -> np.ndarray:
     """Read and resize the masks of pairs: (N, size, size) uint8 of 0 and 1."""
     masks = []
-    for pair in pairs:
-        mask = read_window(pair)[1]
+    for pair, box in windows:
+        mask = read_window(pair, box)[1]
         masks.append(tf.image.resize(mask[..., None], (size, size), method="nearest")[..., 0])
     return np.stack(masks)

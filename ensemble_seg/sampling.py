@@ -93,7 +93,7 @@ def crop_split(
     """Replace the images of a split by crops around their lesions, found once from the mask files.
 
     Args:
-        split: whole images. The files are left alone: a crop is a pair with a box.
+        split: whole images. The files are left alone: a crop is a pair and a box.
         threshold: images with background / lesion >= threshold are kept.
         margin: as in `lesion_box`.
         each_lesion: one crop for each lesion, instead of all lesions of an image in one.
@@ -104,23 +104,24 @@ def crop_split(
     Raises:
         ValueError: no image is left, or the split is one of crops already.
     """
+    if split.boxes is not None:
+        raise ValueError(f"The {split.name} split holds crops already. Pass whole images.")
     margin, crops, counts = checked_margin(margin), [], [0, 0, 0]
     for pair in split.pairs:
-        if pair.box is not None:
-            raise ValueError(f"{pair.image}: is a crop already. Pass the split of whole images.")
         mask = read_mask(pair.mask)
         fate = _fate(mask, threshold)
         counts[fate] += 1
         if fate == KEPT:
             found = lesion_boxes(mask, margin) if each_lesion else [lesion_box(mask, margin)]
-            crops += [pair._replace(box=box) for box in found]
+            crops += [(pair, box) for box in found]
     counts = Counts(*counts, len(crops))
     if not crops:
         raise ValueError(
             f"No image of {len(split)} has background / lesion >= {threshold}: {counts.dropped} "
             f"below it, {counts.empty} without a lesion. Lower `threshold`."
         )
-    return replace(split, pairs=tuple(crops)), counts
+    pairs, boxes = zip(*crops, strict=True)
+    return replace(split, pairs=pairs, boxes=boxes), counts
 
 
 def sampled(data: Dataset, preset: Preset) -> Dataset:

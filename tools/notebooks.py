@@ -4,6 +4,7 @@ import argparse
 import os
 import re
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -21,6 +22,8 @@ def main() -> int:
     run = commands.add_parser("run", help="execute all notebooks, keep .ipynb and .html copies")
     run.add_argument("--out", type=Path, help="where (runs/notebooks/DATA SET/PRESET)")
     run.set_defaults(command=lambda options: run_all(options.out))
+    refresh = commands.add_parser("refresh", help="store the outputs that nbval compares with")
+    refresh.set_defaults(command=lambda options: refresh_all())
     lab = commands.add_parser("lab", help="open JupyterLab")
     lab.set_defaults(command=lambda options: open_lab())
     address = commands.add_parser("address", help="write pyproject's Repository where it is used")
@@ -47,6 +50,27 @@ def run_all(out: Path | None) -> int:
             print(f"{file.name}, {problem}\nWhat ran: {out / file.name}", file=sys.stderr)
             return 1
     print(f"\nExecuted copies (.ipynb and .html): {out}\n\n{score_table(notebook)}")
+    return 0
+
+
+def refresh_all() -> int:
+    """Run each notebook with the smoke preset; keep outputs of cells marked NBVAL_CHECK_OUTPUT."""
+    import nbformat
+
+    with tempfile.TemporaryDirectory() as runs:
+        os.environ.update(ENSEMBLE_SEG_PRESET="smoke", ENSEMBLE_SEG_RUNS_DIR=runs)
+        for file in sorted(NOTEBOOKS.glob("*.ipynb")):
+            ran, problem = execute(file)
+            if problem:
+                print(f"{file.name}, {problem}", file=sys.stderr)
+                return 1
+            stored = nbformat.read(file, as_version=4)
+            for cell, result in zip(stored.cells, ran.cells, strict=True):
+                if cell.cell_type == "code":
+                    checked = "# NBVAL_CHECK_OUTPUT" in cell.source
+                    cell.outputs = result.outputs if checked else []
+                    cell.execution_count = result.execution_count if checked else None
+            nbformat.write(stored, file)
     return 0
 
 
