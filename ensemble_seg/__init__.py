@@ -11,7 +11,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 from . import plots
 from .checking import check_pairs
 from .crops import lesion_crops
-from .datasets import Box, Dataset, Pair, Split, load_dataset
+from .datasets import Dataset, Split, load_dataset
 from .ensembling import WeightedAverage, average_probabilities, build_ensemble, fit_weights
 from .evaluation import (
     Interval,
@@ -24,6 +24,7 @@ from .evaluation import (
 )
 from .losses import LOSSES, ExponentialLoss, exponential_loss, loss_by_name
 from .models import precision_policy, unet
+from .pairing import Box, Pair
 from .phantoms import draw_phantom, write_phantoms
 from .predicting import predict_folder, predict_image
 from .presets import Preset, preset

@@ -28,7 +28,9 @@ def sample(options: argparse.Namespace) -> None:
     """Write the lesion crops of a data set as files."""
     from .exporting import write_crops
 
-    counts = write_crops(options.folder, options.out, options.threshold, options.each_lesion)
+    counts = write_crops(
+        options.folder, options.out, options.threshold, options.each_lesion, options.margin
+    )
     print(
         f"{counts.crops} crops of {counts.kept} images in {options.out}; "
         f"{counts.dropped} images below the ratio, {counts.empty} without a lesion."
@@ -49,23 +51,15 @@ def train(options: argparse.Namespace) -> None:
 
 def evaluate(options: argparse.Namespace) -> None:
     """Print the score table of the trained models on the test images."""
-    import keras
-
-    from . import evaluate, load_run, score_table
+    from . import build_ensemble, evaluate, load_or_train, load_run, score_table
     from .runs import run_path
 
     data, preset = _experiment(options)
-    paths = {
-        name: run_path(data, preset, name, options.runs_dir)
-        for name in ("main", "sampling", "ensemble")
-    }
+    models = {}
     for name in ("main", "sampling"):
-        load_run(paths[name])
-    models = {
-        name: keras.saving.load_model(path / "model.keras", compile=False)
-        for name, path in paths.items()
-        if (path / "model.keras").is_file()
-    }
+        load_run(run_path(data, preset, name, options.runs_dir))
+        models[name] = load_or_train(name, data, preset, options.runs_dir).model
+    models["ensemble"] = build_ensemble(list(models.values()), preset.weights)
     print(score_table({name: evaluate(model, data.test) for name, model in models.items()}))
 
 
@@ -125,6 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     crop.add_argument("folder", type=Path, metavar="IN", help="data set with images/ and masks/")
     crop.add_argument("out", type=Path, metavar="OUT", help="folder to make")
     crop.add_argument("--threshold", type=float, default=3.0, help="ratio to keep (%(default)s)")
+    crop.add_argument("--margin", type=int, nargs="+", default=(20, 10), help="pixels (20 10)")
     crop.add_argument("--each-lesion", action="store_true", help="one crop for each lesion")
 
     add(train, experiment)

@@ -1,13 +1,15 @@
 """What must be right with the files before a training starts."""
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-from .datasets import Pair
-from .reading import ambiguous_pixels, image_size, mask_from_grey, read_grey
+from .pairing import Pair
+from .reading import ambiguous_pixels, mask_from_grey, read_grey, read_image
 
 
 def check_pairs(pairs: Iterable[Pair]) -> int:
-    """Read every mask and every image's header; raise at the first file that cannot be trained on.
+    """Read every image and every mask; raise at the first file that cannot be trained on.
 
     Returns:
         How many mask pixels were neither clearly background (at most 15) nor clearly lesion (at
@@ -17,17 +19,21 @@ def check_pairs(pairs: Iterable[Pair]) -> int:
         FileNotFoundError, ValueError: naming the file: unreadable, not a two-class mask, or a mask
             of another size than its image.
     """
-    ambiguous = 0
-    for image, mask in {pair[:2]: None for pair in pairs}:
-        size, grey = image_size(image), read_grey(mask)
-        mask_from_grey(grey, str(mask))
-        if size != grey.shape:
-            raise ValueError(
-                f"{mask}: expected the size of its image {image.name}, {_size(size)}. "
-                f"Found {_size(grey.shape)}."
-            )
-        ambiguous += ambiguous_pixels(grey)
-    return ambiguous
+    files = {pair[:2]: None for pair in pairs}
+    with ThreadPoolExecutor() as threads:
+        return sum(threads.map(_check_pair, files))
+
+
+def _check_pair(files: tuple[Path, Path]) -> int:
+    image, mask = files
+    size, grey = read_image(image).shape[:2], read_grey(mask)
+    mask_from_grey(grey, str(mask))
+    if size != grey.shape:
+        raise ValueError(
+            f"{mask}: expected the size of its image {image.name}, {_size(size)}. "
+            f"Found {_size(grey.shape)}."
+        )
+    return ambiguous_pixels(grey)
 
 
 def _size(size: tuple[int, int]) -> str:

@@ -1,38 +1,20 @@
 """Which files: pairs of image and mask, their groups and their split."""
 
-import csv
 import hashlib
 import os
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
+from .pairing import Box, Pair, find_pairs
 from .presets import Preset, _suggest
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp")
 FOLDERS = {"phantoms": "phantoms", "kvasir-seg": "Kvasir-SEG"}
+LATER = ("lgg-mri", "isic-2018")
 PARTS = {"train": 0.7, "validation": 0.1, "test": 0.2}
-
-
-class Box(NamedTuple):
-    """Half-open window of an image in pixels: rows top..bottom-1, columns left..right-1."""
-
-    top: int
-    left: int
-    bottom: int
-    right: int
-
-
-class Pair(NamedTuple):
-    """An image file, its mask file, and the group (the patient, say) it belongs to."""
-
-    image: Path
-    mask: Path
-    group: str
 
 
 @dataclass(frozen=True)
@@ -149,15 +131,6 @@ def load_dataset(
     return Dataset(label, **{part: Split(parts[part], part, folder) for part in PARTS})
 
 
-def find_pairs(folder: Path) -> list[Pair]:
-    """Return the pairs of a folder: those of its manifest.csv, else images/ and masks/ by stem.
-
-    Raises:
-        ValueError: no files, partners missing or doubled, a manifest without its columns.
-    """
-    return _from_manifest(folder) if (folder / "manifest.csv").is_file() else _by_stem(folder)
-
-
 def split_by_group(pairs: Iterable[Pair], seed: int = 0) -> dict[str, tuple[Pair, ...]]:
     """Split pairs 70/10/20 at random, each group whole in one part.
 
@@ -200,6 +173,11 @@ def _find_folder(name: str, data_dir: str | Path | None) -> Path:
         return folder
     if Path(name).is_dir():
         return Path(name)
+    if name in LATER:
+        raise ValueError(
+            f"Data set '{name}' cannot be loaded by name yet. data/README.md says how to use it as "
+            "a folder of your own."
+        )
     raise ValueError(
         f"Unknown data set '{name}'.{_suggest(name, FOLDERS)} "
         f"Expected {', '.join(FOLDERS)}, or a folder with images/ and masks/ in it."
@@ -210,41 +188,3 @@ def _packaged(folder: str) -> Path:
     package = Path(__file__).parent
     installed = package / "data" / folder
     return installed if installed.is_dir() else package.parent / "data" / folder
-
-
-def _by_stem(folder: Path) -> list[Pair]:
-    images, masks = (_stems(folder / sub) for sub in ("images", "masks"))
-    for kind, files, others in (("mask", images, masks), ("image", masks, images)):
-        alone = sorted(files.keys() - others.keys())
-        if alone:
-            raise ValueError(
-                f"{files[alone[0]]}: no {kind} of the same stem in {folder / (kind + 's')} "
-                f"({len(alone)} of {len(files)} files lack one). Add it or remove the file."
-            )
-    return [Pair(images[stem], masks[stem], stem) for stem in sorted(images)]
-
-
-def _stems(folder: Path) -> dict[str, Path]:
-    files = sorted(folder.glob("*")) if folder.is_dir() else []
-    files = [file for file in files if file.suffix.lower() in SUFFIXES]
-    if not files:
-        raise ValueError(
-            f"{folder}: expected image files ({', '.join(SUFFIXES)}), found none. A data set has "
-            "two folders, images/ and masks/, with files of the same stem."
-        )
-    doubled = [stem for stem, count in Counter(file.stem for file in files).items() if count > 1]
-    if doubled:
-        names = ", ".join(file.name for file in files if file.stem == doubled[0])
-        raise ValueError(f"{folder}: more than one file of stem '{doubled[0]}': {names}. Keep one.")
-    return {file.stem: file for file in files}
-
-
-def _from_manifest(folder: Path) -> list[Pair]:
-    with open(folder / "manifest.csv", newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    if not rows or not {"image", "mask", "group"} <= rows[0].keys():
-        raise ValueError(
-            f"{folder / 'manifest.csv'}: expected rows with columns image, mask and group. "
-            f"Found {len(rows)} rows with columns {', '.join(rows[0]) if rows else 'none'}."
-        )
-    return [Pair(folder / row["image"], folder / row["mask"], row["group"]) for row in rows]

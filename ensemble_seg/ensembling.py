@@ -109,11 +109,15 @@ def build_ensemble(
     return keras.Model(image, average([member(image) for member in members]), name=name)
 
 
-def ensemble_members(model: keras.Model) -> list[keras.Model]:
-    """Return the models an ensemble was built from; a model that is none is its only member."""
-    if not any(isinstance(layer, WeightedAverage) for layer in model.layers):
-        return [model]
-    return [layer for layer in model.layers if isinstance(layer, keras.Model)]
+def ensemble_members(model: keras.Model) -> tuple[list[keras.Model], WeightedAverage]:
+    """Return the models an ensemble was built from and the layer in which they vote.
+
+    A model that is no ensemble is its own only member.
+    """
+    votes = [layer for layer in model.layers if isinstance(layer, WeightedAverage)]
+    if not votes:
+        return [model], WeightedAverage([1.0])
+    return [layer for layer in model.layers if isinstance(layer, keras.Model)], votes[0]
 
 
 def average_probabilities(probabilities: Sequence, weights: Sequence[float]) -> np.ndarray:

@@ -62,9 +62,12 @@ class Scores:
         """Count the pixels of masks (N, H, W) of 0 and 1.
 
         Raises:
-            ValueError: shapes that differ.
+            ValueError: shapes that differ, or values other than 0 and 1.
         """
-        truth, predicted = (np.asarray(masks).astype(bool) for masks in (truth, predicted))
+        truth, predicted = (np.asarray(masks) for masks in (truth, predicted))
+        if not (np.isin(truth, (0, 1)).all() and np.isin(predicted, (0, 1)).all()):
+            raise ValueError("Expected masks of 0 and 1. Received other values: take the argmax.")
+        truth, predicted = truth.astype(bool), predicted.astype(bool)
         if truth.shape != predicted.shape or truth.ndim != 3:
             raise ValueError(
                 "Expected `truth` and `predicted` of one shape (N, H, W). "
@@ -72,8 +75,8 @@ class Scores:
             )
         cells = (truth & predicted, ~truth & predicted, truth & ~predicted, ~truth & ~predicted)
         counts = np.stack([cell.sum(axis=(1, 2)) for cell in cells], axis=-1)
-        names = tuple(names or map(str, range(len(truth))))
-        return cls(counts, names, tuple(groups or names))
+        names = tuple(map(str, range(len(truth))) if names is None else names)
+        return cls(counts, names, names if groups is None else tuple(groups))
 
     @cached_property
     def per_image(self) -> dict[str, np.ndarray]:

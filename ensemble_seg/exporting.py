@@ -7,7 +7,8 @@ from pathlib import Path
 from PIL import Image
 
 from .checking import check_pairs
-from .datasets import Split, find_pairs
+from .datasets import Split
+from .pairing import Box, find_pairs
 from .pipeline import read_window
 from .sampling import Counts, crop_split
 
@@ -19,10 +20,10 @@ def write_crops(
     each_lesion: bool = False,
     margin: tuple[int, ...] = (20, 10),
 ) -> Counts:
-    """Crop a data set around its lesions and write images/, masks/ and crops.csv.
+    """Crop a data set around its lesions and write images/, masks/ and manifest.csv.
 
-    Crops keep their resolution. Images and masks (0 and 255) are PNG; crops.csv has the source
-    and the window of each. The folder appears whole or not at all.
+    Crops keep their resolution. Images and masks (0 and 255) are PNG; the manifest has group,
+    source and window of each. The folder appears whole or not at all.
 
     Args:
         folder: data set with images/ and masks/, or a manifest.csv.
@@ -43,15 +44,15 @@ def write_crops(
     shutil.rmtree(partial, ignore_errors=True)
     for kind in ("images", "masks"):
         (partial / kind).mkdir(parents=True)
-    with open(partial / "crops.csv", "w", newline="", encoding="utf-8") as file:
+    with open(partial / "manifest.csv", "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
-        table.writerow(["file", "source", "top", "left", "bottom", "right"])
+        table.writerow(["image", "mask", "group", "source", *Box._fields])
         for number, (pair, box) in enumerate(split.windows):
-            suffix = f"_{number:05d}" if each_lesion else ""
-            name = f"{pair.image.stem}{suffix}.png"
+            name = f"{pair.image.stem}_{number:05d}.png"
             image, mask = read_window(pair, box)
             Image.fromarray(image).save(partial / "images" / name)
             Image.fromarray(mask * 255).save(partial / "masks" / name)
-            table.writerow([name, pair.image.name, *box])
+            source = pair.image.relative_to(folder).as_posix()
+            table.writerow([f"images/{name}", f"masks/{name}", pair.group, source, *box])
     partial.rename(out)
     return counts

@@ -54,7 +54,7 @@ class ExponentialLoss(keras.losses.Loss):
         dtype=None,
     ):
         super().__init__(reduction=reduction, name=name, dtype=dtype)
-        if not (np.isscalar(alpha) and np.isfinite(alpha) and alpha >= 0):
+        if not (isinstance(alpha, int | float) and 0 <= alpha < float("inf")):
             raise ValueError(
                 "Invalid value for argument `alpha`. Expected a number of at least 0. "
                 f"Received: alpha={alpha!r}."
@@ -69,6 +69,7 @@ class ExponentialLoss(keras.losses.Loss):
     def get_config(self) -> dict:
         return {
             **super().get_config(),
+            "dtype": self.dtype,
             "alpha": self.alpha,
             "double_softmax": self.double_softmax,
             "class_weights": self.class_weights,
@@ -126,14 +127,17 @@ LOSSES: dict[str, Callable[[], keras.losses.Loss]] = {
     "exponential-single-softmax": lambda: ExponentialLoss(double_softmax=False),
     "exponential-asymmetric": lambda: ExponentialLoss(class_weights=(1.0, 3.0)),
     "cross-entropy": keras.losses.CategoricalCrossentropy,
-    "dice": keras.losses.Dice,
+    "dice": lambda: keras.losses.Dice(axis=(1, 2)),
     "focal": keras.losses.CategoricalFocalCrossentropy,
-    "tversky": keras.losses.Tversky,
+    "tversky": lambda: keras.losses.Tversky(alpha=0.3, beta=0.7, axis=(1, 2)),
 }
 
 
 def loss_by_name(name: str) -> keras.losses.Loss:
     """Return a new loss of the table `LOSSES`; all but the exponential ones are those of Keras.
+
+    Dice and Tversky are taken for each image and class, then averaged; Tversky weighs missed
+    pixels 0.7 and false alarms 0.3.
 
     Raises:
         ValueError: a name that is not in the table.

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from .datasets import Box, Pair
+from .pairing import Box, Pair
 from .presets import Preset
 from .reading import read_image, read_mask
 

@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 from skimage.segmentation import find_boundaries
 
-from .datasets import SUFFIXES
 from .ensembling import ensemble_members
+from .pairing import SUFFIXES
 from .reading import read_image
 from .runs import write_file
 
@@ -35,7 +35,8 @@ class Prediction(NamedTuple):
 def predict_image(model: keras.Model, image: np.ndarray) -> Prediction:
     """Predict the lesion of one image of any size.
 
-    The image is resized to the network's input, the softmax maps back to the image, bilinear.
+    The image is resized to the network's input, the softmax maps back to the image (bilinear),
+    where the members of an ensemble vote.
 
     Args:
         model: from `unet` or `build_ensemble`.
@@ -55,11 +56,12 @@ def predict_image(model: keras.Model, image: np.ndarray) -> Prediction:
             f"Received: shape {image.shape}. ensemble_seg.read_image reads image files."
         )
     batch = resize_image(tf.constant(image), model.input_shape[1:3])[None]
-    maps = [model(batch)] + [member(batch) for member in ensemble_members(model)]
-    maps = [tf.image.resize(each, image.shape[:2])[0].numpy() for each in maps]
-    lesion = np.stack([each[..., 1] for each in maps[1:]])
-    mask = (maps[0][..., 1] > maps[0][..., 0]).astype("uint8")
-    return Prediction(maps[0][..., 1], mask, np.ptp(lesion, axis=0))
+    members, vote = ensemble_members(model)
+    maps = [tf.image.resize(member(batch), image.shape[:2])[0] for member in members]
+    voted = np.asarray(vote(maps))
+    lesion = np.stack([each[..., 1] for each in maps])
+    mask = (voted[..., 1] > voted[..., 0]).astype("uint8")
+    return Prediction(voted[..., 1], mask, np.ptp(lesion, axis=0))
 
 
 def overlay(image: np.ndarray, mask: np.ndarray) -> np.ndarray:

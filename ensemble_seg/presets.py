@@ -58,6 +58,8 @@ class Preset:
     seed: int = 0
 
     def __post_init__(self):
+        for field in ("margin", "weights"):
+            object.__setattr__(self, field, tuple(getattr(self, field)))
         if self.size < 32 or self.size % 32:
             lower = max(32, self.size // 32 * 32)
             raise _invalid("size", "a multiple of 32", self.size, f" Nearest: {_near(lower)}.")
@@ -68,6 +70,12 @@ class Preset:
             raise _invalid("limit", "the number of pairs of a split, or 0 for all", self.limit)
         if self.learning_rate <= 0:
             raise _invalid("learning_rate", "a positive number", self.learning_rate)
+        if self.threshold < 0:
+            raise _invalid("threshold", "a ratio of at least 0", self.threshold)
+        if any(pixels != int(pixels) or pixels < 0 for pixels in self.margin):
+            raise _invalid("margin", "non-negative whole pixels", self.margin)
+        if min(self.weights, default=0) < 0 or not sum(self.weights) > 0:
+            raise _invalid("weights", "numbers of at least 0, not all 0", self.weights)
         for field, choices in _CHOICES.items():
             if getattr(self, field) not in choices:
                 raise _invalid(
@@ -87,11 +95,11 @@ class Preset:
     @property
     def label(self) -> str:
         """Name and changes, such as "quick,epochs=40": a folder name that `preset` reads back."""
-        base = PRESETS.get(self.name)
+        base = PRESETS.get(self.name, Preset(self.name))
         changes = [
             f"{field}={_to_text(value)}"
             for field, value in dataclasses.asdict(self).items()
-            if base is not None and value != getattr(base, field)
+            if value != getattr(base, field)
         ]
         return ",".join([self.name, *changes])
 
@@ -157,7 +165,7 @@ def _from_text(base: Preset, change: str) -> tuple[str, object]:
         )
     kind = type(getattr(PRESETS["paper"], field))
     try:
-        if text.lower() == "none":
+        if field == "encoder_weights" and text.lower() == "none":
             return field, None
         if kind is bool:
             return field, {"true": True, "false": False}[text.lower()]

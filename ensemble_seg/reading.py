@@ -90,12 +90,6 @@ def ambiguous_pixels(grey: np.ndarray) -> int:
     return int(((grey > CLEAR_BACKGROUND) & (grey < CLEAR_LESION)).sum())
 
 
-def image_size(path: str | Path) -> tuple[int, int]:
-    """Return (height, width) in pixels from the header of an image file."""
-    with _open(path, decode=False) as picture:
-        return picture.height, picture.width
-
-
 def read_grey(path: str | Path) -> np.ndarray:
     """Read the values of a mask file: (H, W), of a palette the indices unless its colours are grey.
 
@@ -134,13 +128,12 @@ def _eight_bit(picture: Image.Image, path: str | Path) -> np.ndarray:
     return (values.astype("uint32") >> 8).astype("uint8")
 
 
-def _open(path: str | Path, decode: bool = True) -> Image.Image:
+def _open(path: str | Path) -> Image.Image:
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: no such file.")
     try:
         picture = Image.open(path)
-        if decode:
-            picture.load()
+        picture.load()
         return picture
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
         raise ValueError(

@@ -82,14 +82,21 @@ def read_history(path: Path) -> dict[str, list[float]]:
     return {key: [float(row[key]) for row in rows] for key in keys}
 
 
-def refuse_other_data(path: Path, config: dict) -> None:
-    """Raise ValueError where a run folder was begun with data of another hash."""
-    found = json.loads((path / "config.json").read_text())
+def refuse_another_run(path: Path, config: dict) -> None:
+    """Raise ValueError where a run folder was begun with other data or other settings."""
+    found, config = json.loads((path / "config.json").read_text()), json.loads(json.dumps(config))
+    remedy = "Remove the folder, or set ENSEMBLE_SEG_RUNS_DIR."
     if found["data_hash"] != config["data_hash"]:
         raise ValueError(
             f"{path}: holds a run on other data (hash {found['data_hash'][:12]}, this data "
-            f"{config['data_hash'][:12]}). Remove the folder, or set ENSEMBLE_SEG_RUNS_DIR."
+            f"{config['data_hash'][:12]}). {remedy}"
         )
+    for field, value in config["preset"].items():
+        if found["preset"].get(field) != value:
+            raise ValueError(
+                f"{path}: holds a run with other settings ({field}={found['preset'].get(field)}, "
+                f"now {value}). {remedy}"
+            )
 
 
 def run_config(data: Dataset, preset: Preset, name: str, model: keras.Model | None = None) -> dict:

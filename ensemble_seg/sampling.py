@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from skimage.measure import label, regionprops
 
-from .datasets import Box, Dataset, Split
+from .datasets import Dataset, Split
+from .pairing import Box
 from .presets import Preset
 from .reading import read_mask
 
@@ -34,7 +35,8 @@ def imbalance_ratio(mask: np.ndarray) -> float:
         >>> imbalance_ratio(np.array([[0, 0], [0, 1]]))
         3.0
     """
-    lesion = int(_checked_mask(mask).sum())
+    mask = _checked_mask(mask)
+    lesion = int(mask.sum())
     return (mask.size - lesion) / lesion if lesion else float("inf")
 
 

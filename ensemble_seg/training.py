@@ -20,7 +20,7 @@ from .runs import (
     is_finished,
     load_run,
     read_history,
-    refuse_other_data,
+    refuse_another_run,
     run_config,
     run_path,
     save_model,
@@ -56,16 +56,16 @@ def train(
 
     Raises:
         ValueError: files that cannot be trained on (named, before anything is written), or a run
-            folder of other data.
+            folder of other data or settings.
     """
-    data = data.limit(preset.limit)
+    data, loss = data.limit(preset.limit), loss_by_name(preset.loss)
     path = run_path(data, preset, name, runs_dir)
     config = run_config(data, preset, name, model)
     if not is_finished(path):
-        ambiguous = check_pairs((*data.train.pairs, *data.validation.pairs))
+        ambiguous = check_pairs((*data.train.pairs, *data.validation.pairs, *data.test.pairs))
         _start(path, {**config, "ambiguous_mask_pixels": ambiguous})
-        _fit(model, data, preset, path)
-    refuse_other_data(path, config)
+        _fit(model, data, preset, loss, path)
+    refuse_another_run(path, config)
     run = load_run(path)
     model.set_weights(run.model.get_weights())
     return run
@@ -91,7 +91,7 @@ def load_or_train(
     data = TRAINING_DATA[name](data.limit(preset.limit), preset)
     path = run_path(data, preset, name, runs_dir)
     if is_finished(path):
-        refuse_other_data(path, run_config(data, preset, name))
+        refuse_another_run(path, run_config(data, preset, name))
         print(f"{name}: loaded from {path}")
         return load_run(path)
     print(f"{name}: no finished run in {path}, so it is trained now.")
@@ -170,12 +170,12 @@ class ProgressBar(keras.callbacks.Callback):
 
 def _start(path: Path, config: dict) -> None:
     if (path / "config.json").is_file():
-        refuse_other_data(path, config)
+        refuse_another_run(path, config)
         return
     write_file(path / "config.json", lambda file: file.write_text(json.dumps(config, indent=2)))
 
 
-def _fit(model: keras.Model, data: Dataset, preset: Preset, path: Path) -> None:
+def _fit(model: keras.Model, data: Dataset, preset: Preset, loss, path: Path) -> None:
     keras.utils.set_random_seed(preset.seed)
     dice = keras.metrics.MeanMetricWrapper(lesion_dice, name="dice")
     steps = -(-len(data.train) // preset.batch_size)
@@ -183,7 +183,7 @@ def _fit(model: keras.Model, data: Dataset, preset: Preset, path: Path) -> None:
     if preset.decay:
         rate = keras.optimizers.schedules.CosineDecay(rate, steps * preset.epochs)
     optimizer = keras.optimizers.Adam(rate)
-    model.compile(optimizer, loss_by_name(preset.loss), metrics=[dice], jit_compile=False)
+    model.compile(optimizer, loss, metrics=[dice], jit_compile=False)
     done, history = _resume(model, path)
     model.fit(
         data.train.to_tf(preset, training=True, first_epoch=done),

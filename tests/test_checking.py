@@ -3,7 +3,7 @@ import pytest
 from conftest import save
 
 import ensemble_seg as es
-from ensemble_seg.datasets import find_pairs
+from ensemble_seg.pairing import find_pairs
 
 
 def test_check_counts_ambiguous_pixels(disks):

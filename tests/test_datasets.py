@@ -129,3 +129,29 @@ def test_unknown_names(tmp_path):
         es.load_dataset("phantom")
     with pytest.raises(FileNotFoundError, match=r"'kvasir-seg': no folder .*Kvasir-SEG. Set ENSEM"):
         es.load_dataset("kvasir-seg", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (["images/disk_99.png,masks/disk_00.png,a"], "line 2: no image file 'images/disk_99.png'"),
+        (["images/disk_00.png,masks/gone.png,a"], "line 2: no mask file 'masks/gone.png'"),
+        (["images/disk_00.png"], "line 2: no mask file"),
+        (
+            ["images/disk_00.png,masks/disk_00.png,a", "images/disk_00.png,masks/disk_00.png,b"],
+            "image 'images/disk_00.png' stands in more than one row",
+        ),
+    ],
+)
+def test_bad_manifests(disks, rows, message):
+    (disks / "manifest.csv").write_text("\n".join(["image,mask,group", *rows]))
+    with pytest.raises(ValueError, match=message):
+        es.load_dataset(disks)
+
+
+def test_manifests_of_spreadsheets_and_blank_groups(disks):
+    rows = [f"images/disk_{n:02d}.png,masks/disk_{n:02d}.png," for n in range(20)]
+    text = "\n".join(["image,mask,group", *rows])
+    (disks / "manifest.csv").write_text(text, encoding="utf-8-sig")
+    data = es.load_dataset(disks)
+    assert (len(data.train), len(data.validation), len(data.test)) == (14, 2, 4)

@@ -99,6 +99,11 @@ def test_shapes_must_agree():
         es.Scores.from_masks(masks(0), masks(0)[:, :5])
 
 
+def test_probabilities_are_no_masks():
+    with pytest.raises(ValueError, match="Expected masks of 0 and 1"):
+        es.Scores.from_masks(masks(0), masks(0) * 0.2)
+
+
 def test_csv_has_a_row_for_each_image():
     scores = es.Scores.from_masks(masks(0, 2), masks(1, 2), ["a", "b"], ["p", "q"])
     rows = [line.split(",") for line in scores.to_csv().splitlines()]

@@ -121,6 +121,8 @@ def test_config_round_trip():
     copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
     y_true, y_pred = example(5)
     assert copy.get_config() == loss.get_config()
+    double = es.ExponentialLoss.from_config(es.ExponentialLoss(dtype="float64").get_config())
+    assert double.dtype == "float64"
     assert float(copy(y_true, y_pred)) == float(loss(y_true, y_pred))
 
 
@@ -145,6 +147,18 @@ def test_every_loss_of_the_table_prefers_the_truth(name):
     near = np.clip(y_true, 0.01, 0.99)
     assert float(ops.mean(loss(y_true, near))) < float(ops.mean(loss(y_true, y_pred)))
     assert float(ops.mean(loss(y_true, near))) < float(ops.mean(loss(y_true, 1 - near)))
+
+
+def test_dice_and_tversky_of_the_table_worked_by_hand():
+    # One image, 8 lesion and 8 background pixels; 4 lesion pixels are missed.
+    truth, predicted = np.zeros((1, 4, 4), int), np.zeros((1, 4, 4), int)
+    truth[0, :2], predicted[0, :1] = 1, 1
+    y_true, y_pred = np.eye(2)[truth], np.eye(2)[predicted]
+    dice = 1 - (2 * 4 / 12 + 2 * 8 / 20) / 2
+    assert float(es.loss_by_name("dice")(y_true, y_pred)) == pytest.approx(dice, abs=1e-6)
+    # Lesion: 4 hits, 4 missed. Background: 8 hits, 4 false alarms.
+    tversky = 1 - (4 / (4 + 0.7 * 4) + 8 / (8 + 0.3 * 4)) / 2
+    assert float(es.loss_by_name("tversky")(y_true, y_pred)) == pytest.approx(tversky, abs=1e-6)
 
 
 def test_unknown_loss():
@@ -177,6 +191,7 @@ def test_logits_are_refused_where_probabilities_are_needed():
     ("options", "message"),
     [
         ({"alpha": -1}, "`alpha`.*alpha=-1"),
+        ({"alpha": "a"}, "`alpha`.*alpha='a'"),
         ({"class_weights": (1, -2)}, "`class_weights`.*at least 0"),
         ({"class_weights": 3}, "`class_weights`"),
     ],

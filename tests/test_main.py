@@ -10,16 +10,29 @@ from ensemble_seg.__main__ import main
 
 def test_sample_writes_crops_as_files(disks, tmp_path, capsys):
     assert main(["sample", str(disks), str(tmp_path / "crops")]) == 0
-    rows = list(csv.DictReader((tmp_path / "crops" / "crops.csv").read_text().splitlines()))
+    rows = list(csv.DictReader((tmp_path / "crops" / "manifest.csv").read_text().splitlines()))
     assert f"{len(rows)} crops of" in capsys.readouterr().out
     for row in rows:
-        image = np.asarray(Image.open(tmp_path / "crops" / "images" / row["file"]))
+        image = np.asarray(Image.open(tmp_path / "crops" / row["image"]))
         box = [int(row[side]) for side in ("top", "left", "bottom", "right")]
-        whole = es.read_image(disks / "images" / row["source"])
+        whole = es.read_image(disks / row["source"])
         np.testing.assert_array_equal(image, whole[box[0] : box[2], box[1] : box[3]])
-        assert es.read_mask(tmp_path / "crops" / "masks" / row["file"]).any()
-    assert "disk_07.png" not in {row["source"] for row in rows}
+        assert es.read_mask(tmp_path / "crops" / row["mask"]).any()
+    assert "images/disk_07.png" not in {row["source"] for row in rows}
     assert len(es.load_dataset(tmp_path / "crops").train) > 0
+
+
+def test_crops_of_one_image_stay_in_one_group(disks, tmp_path):
+    mask = np.zeros((40, 48), "uint8")
+    mask[2:6, 2:6] = mask[30:34, 30:34] = 255
+    Image.fromarray(mask).save(disks / "masks" / "disk_07.png")
+    out = tmp_path / "crops"
+    assert main(["sample", str(disks), str(out), "--each-lesion", "--margin", "3"]) == 0
+    rows = list(csv.DictReader((out / "manifest.csv").read_text().splitlines()))
+    crops = [row for row in rows if row["source"] == "images/disk_07.png"]
+    assert len(crops) == 2
+    assert {row["group"] for row in crops} == {"disk_07"}
+    assert len(rows) == len(list((out / "images").iterdir()))
 
 
 def test_sample_never_overwrites(disks, tmp_path, capsys):
@@ -42,6 +55,12 @@ def test_train_evaluate_predict(disks, tmp_path, capsys):
     assert main(["evaluate", *options]) == 0
     printed = capsys.readouterr().out
     assert all(f"| {name} |" in printed for name in ("main", "sampling", "ensemble"))
+    for folder in ("images", "masks"):
+        (disks / folder / "new.png").write_bytes((disks / folder / "disk_00.png").read_bytes())
+    assert main(["evaluate", *options]) == 1
+    assert "holds a run on other data" in capsys.readouterr().err
+    for folder in ("images", "masks"):
+        (disks / folder / "new.png").unlink()
     out = tmp_path / "predictions"
     assert main(["predict", str(disks / "images"), "--out", str(out), *options]) == 0
     assert len(list((out / "masks").iterdir())) == 20
@@ -53,6 +72,11 @@ def test_train_evaluate_predict(disks, tmp_path, capsys):
         (["train", "--preset", "quik"], "Unknown preset 'quik'. Did you mean 'quick'?"),
         (["train", "--dataset", "kvasir"], "Unknown data set 'kvasir'. Did you mean 'kvasir-seg'?"),
         (["train", "--preset", "quick,size=100"], "Nearest: 96 or 128"),
+        (["train", "--preset", "quick,weights=-1x1"], "`weights`. Expected numbers of at least 0"),
+        (["train", "--preset", "quick,margin=-3"], "`margin`. Expected non-negative whole pixels"),
+        (["train", "--preset", "quick,loss=foo"], "Unknown loss 'foo'"),
+        (["train", "--preset", "quick,epochs=none"], "`epochs`. Expected a value of type int"),
+        (["train", "--dataset", "lgg-mri"], "'lgg-mri' cannot be loaded by name yet"),
         (["predict", ".", "--model", "nowhere.keras"], "nowhere.keras: no such model"),
     ],
 )

@@ -41,10 +41,11 @@ FIGURES = {
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_figure_is_drawn(name):
     FIGURES[name]()
-    figure = plt.gcf()
-    figure.canvas.draw()
-    pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3]
-    assert pixels.std() > 5
+    axes = [axis for axis in plt.gcf().axes if axis.get_visible()]
+    plt.gcf().canvas.draw()
+    assert axes
+    for axis in axes:
+        assert axis.images or axis.lines or axis.patches or axis.collections
 
 
 def test_verdict_colours_found_missed_and_false_alarm():

@@ -20,6 +20,7 @@ TESTED_ELSEWHERE = {
     "__main__": "main",
     "crops": "sampling",
     "exporting": "main",
+    "pairing": "datasets",
     "runs": "training",
 }
 MACHINE_PATH = re.compile(r"(?<![\w.~/])/(home|root|tmp|work|Users|mnt|opt)/\w+")

@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import keras
@@ -14,6 +15,7 @@ from ensemble_seg.runs import read_history, write_file
 from ensemble_seg.training import lesion_dice
 
 TINY = es.preset("smoke").replace(size=32, epochs=3, precision="float32", limit=0)
+FIELDS = {key: value for key, value in asdict(TINY).items() if key != "name"}
 
 
 def small_model(preset, seed=0):
@@ -137,10 +139,27 @@ def test_a_run_on_other_data_is_refused(disks, tmp_path):
     assert (run.path / "model.keras").read_bytes() == before
 
 
-def test_bad_files_are_named_before_anything_is_written(disks, tmp_path):
+def test_a_run_with_other_settings_is_refused(disks, tmp_path):
+    data, mine = es.load_dataset(disks), es.Preset("mine", **FIELDS)
+    run = es.train(small_model(TINY), data, mine, runs_dir=tmp_path)
+    config = json.loads((run.path / "config.json").read_text())
+    config["preset"]["epochs"] = 7
+    (run.path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=r"other settings \(epochs=7, now 3\)"):
+        es.train(small_model(TINY), data, mine, runs_dir=tmp_path)
+    assert es.Preset("mine", **{**FIELDS, "seed": 9}).label != mine.label
+
+
+@pytest.mark.parametrize("part", ["train", "validation", "test"])
+def test_bad_files_are_named_before_anything_is_written(disks, tmp_path, part):
     data = es.load_dataset(disks)
-    save(data.validation.pairs[0].mask, np.full((40, 48), 90, "uint8"))
+    image, mask, _ = getattr(data, part).pairs[0]
+    save(mask, np.full((40, 48), 90, "uint8"))
     with pytest.raises(ValueError, match="expected a mask of two classes"):
+        es.train(small_model(TINY), data, TINY, runs_dir=tmp_path / "runs")
+    save(mask, np.zeros((40, 48), "uint8"))
+    image.write_bytes(image.read_bytes()[:1500])
+    with pytest.raises(ValueError, match="not an image that can be read"):
         es.train(small_model(TINY), data, TINY, runs_dir=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
 
