@@ -129,7 +129,8 @@ LOSSES: dict[str, Callable[[], keras.losses.Loss]] = {
     "cross-entropy": keras.losses.CategoricalCrossentropy,
     "dice": lambda: keras.losses.Dice(axis=(1, 2)),
     "focal": keras.losses.CategoricalFocalCrossentropy,
-    "tversky": lambda: keras.losses.Tversky(alpha=0.3, beta=0.7, axis=(1, 2)),
+    # In Keras alpha weighs the missed pixels, though its documentation says false alarms.
+    "tversky": lambda: keras.losses.Tversky(alpha=0.7, beta=0.3, axis=(1, 2)),
 }
 
 
