@@ -3,6 +3,7 @@
 import argparse
 import os
 import re
+import subprocess
 import sys
 import tempfile
 import time
@@ -113,7 +114,7 @@ def execute(file: Path) -> tuple:
     started = []
     client.on_cell_execute = lambda cell, cell_index: started.append(cell_index)
     try:
-        client.execute()
+        client.execute(stderr=subprocess.DEVNULL)  # what TensorFlow prints before Python hears it
     except (CellExecutionError, DeadKernelError, AssertionError) as error:
         text = COLOURS.sub("", str(error).strip()) or "interrupted"  # nbclient asserts on Ctrl-C
         lines = text.splitlines()[-15:]
