@@ -158,7 +158,7 @@ def fit_weights(
     Example:
         >>> truth = np.array([[[0, 1], [0, 1]]])
         >>> fit_weights([truth * 0.8, (1 - truth) * 0.7], truth)
-        (0.55, 0.45)
+        (0.65, 0.35)
     """
     lesion = np.stack([_lesion_channel(maps, np.shape(masks)) for maps in probabilities])
     truth = np.asarray(masks).astype(bool)

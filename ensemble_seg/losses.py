@@ -37,7 +37,7 @@ class ExponentialLoss(keras.losses.Loss):
         >>> y_true = np.array([[[[0.0, 1.0]]]])
         >>> y_pred = np.array([[[[0.2, 0.8]]]])
         >>> float(ExponentialLoss(double_softmax=False)(y_true, y_pred))  # 0.9 * (1 + exp(-0.8))
-        1.3043960...
+        1.30439...
 
     Reference:
         Roshan et al., Computers in Biology and Medicine 172 (2024) 108305,

@@ -95,13 +95,17 @@ class Preset:
     @property
     def label(self) -> str:
         """Name and changes, such as "quick,epochs=40": a folder name that `preset` reads back."""
-        base = PRESETS.get(self.name, Preset(self.name))
         changes = [
             f"{field}={_to_text(value)}"
             for field, value in dataclasses.asdict(self).items()
-            if value != getattr(base, field)
+            if value != getattr(self.base, field)
         ]
         return ",".join([self.name, *changes])
+
+    @property
+    def base(self) -> "Preset":
+        """The preset this one is a variant of."""
+        return PRESETS.get(self.name, Preset(self.name))
 
 
 def preset(label: str | None = None) -> Preset:

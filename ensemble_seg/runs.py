@@ -16,6 +16,8 @@ import keras
 from .datasets import Dataset
 from .presets import Preset
 
+UNUSED = {"main": ("threshold", "margin", "weights"), "sampling": ("weights",)}
+
 
 @dataclass(frozen=True)
 class Run:
@@ -38,9 +40,14 @@ class Run:
 
 
 def run_path(data: Dataset, preset: Preset, name: str, runs_dir: str | Path | None = None) -> Path:
-    """Return the run folder: runs_dir / data set / preset / name."""
+    """Return the run folder: runs_dir / data set / preset / name.
+
+    Settings that a run does not depend on are left out of the preset's label, so that the main
+    model is trained once for all margins, say.
+    """
     runs_dir = runs_dir or os.environ.get("ENSEMBLE_SEG_RUNS_DIR") or "runs"
-    return Path(runs_dir) / data.name / preset.label / name
+    unused = {field: getattr(preset.base, field) for field in UNUSED.get(name, ())}
+    return Path(runs_dir) / data.name / preset.replace(**unused).label / name
 
 
 def is_finished(path: str | Path) -> bool:
@@ -92,7 +99,7 @@ def refuse_another_run(path: Path, config: dict) -> None:
             f"{config['data_hash'][:12]}). {remedy}"
         )
     for field, value in config["preset"].items():
-        if found["preset"].get(field) != value:
+        if field not in UNUSED.get(config["name"], ()) and found["preset"].get(field) != value:
             raise ValueError(
                 f"{path}: holds a run with other settings ({field}={found['preset'].get(field)}, "
                 f"now {value}). {remedy}"

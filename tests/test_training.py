@@ -182,6 +182,23 @@ def test_runs_dir_comes_from_the_environment(disks, tmp_path, monkeypatch):
     assert run.path.is_relative_to(tmp_path / "elsewhere")
 
 
+def test_runs_are_shared_where_settings_do_not_matter(disks, tmp_path, capsys):
+    data, preset = es.load_dataset(disks), TINY.replace(epochs=1)
+    paths = {
+        name: {
+            es.run_path(data, preset.replace(**change), name)
+            for change in ({}, {"margin": (5,)}, {"weights": (1.0, 3.0)}, {"seed": 1})
+        }
+        for name in ("main", "sampling", "ensemble")
+    }
+    assert {name: len(found) for name, found in paths.items()} == {
+        "main": 2, "sampling": 3, "ensemble": 4,
+    }  # fmt: skip
+    es.load_or_train("main", data, preset, tmp_path)
+    es.load_or_train("main", data, preset.replace(margin=(5,)), tmp_path)
+    assert "main: loaded from" in capsys.readouterr().out
+
+
 def test_load_run_needs_a_finished_run(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no finished run \(model.keras\). Train it"):
         es.load_run(tmp_path)
