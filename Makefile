@@ -2,7 +2,7 @@ CANDIDATES := $(or $(PYTHON),python3.13 python3.12 python3.11 python3.10 python3
 READY := .venv/.ready
 RUN := .venv/bin/python
 PIP := $(RUN) -m pip --disable-pip-version-check install -q
-SETTINGS := PRESET DATASET DATA_DIR RUNS_DIR
+SETTINGS := PRESET DATASET DATA_DIR RUNS_DIR CACHE_DIR MIRROR
 DEFAULTS := env $(SETTINGS:%=-u ENSEMBLE_SEG_%)
 
 .PHONY: help setup notebooks test lab lint format refresh address clean

@@ -2,19 +2,26 @@
 
 import hashlib
 import os
-from collections import defaultdict
-from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from .pairing import Box, Pair, find_pairs
+from .layouts import find_pairs
+from .pairing import Box, Pair
 from .presets import Preset, _suggest
+from .reading import read_mask
+from .splitting import PARTS, complete_parts
+from .windows import small_mask
 
-FOLDERS = {"phantoms": "phantoms", "kvasir-seg": "Kvasir-SEG"}
-LATER = ("lgg-mri", "isic-2018")
-PARTS = {"train": 0.7, "validation": 0.1, "test": 0.2}
+FOLDERS = {
+    "phantoms": "phantoms",
+    "kvasir-seg": "Kvasir-SEG",
+    "lgg-mri": "lgg-mri-segmentation",
+    "isic-2018": "ISIC2018",
+}
 
 
 @dataclass(frozen=True)
@@ -59,9 +66,11 @@ class Split:
 
     def masks(self, size: int) -> np.ndarray:
         """Return all masks as (N, size, size) uint8 of 0 and 1, resized as the pipeline does."""
-        from .pipeline import read_masks
-
-        return read_masks(self.windows, size)
+        with ThreadPoolExecutor() as threads:
+            masks = threads.map(
+                lambda window: small_mask(window[0].mask, size, window[1]), self.windows
+            )
+            return np.stack(list(masks))
 
 
 @dataclass(frozen=True)
@@ -69,7 +78,7 @@ class Dataset:
     """A data set in three parts. No group stands in two of them.
 
     Attributes:
-        name: "phantoms", "kvasir-seg", or the name of a folder.
+        name: "phantoms", "kvasir-seg", "lgg-mri", "isic-2018", or the name of a folder.
         train, validation, test: the parts.
     """
 
@@ -88,7 +97,15 @@ class Dataset:
             return self
         return self.replace(**{part: getattr(self, part).first(pairs) for part in PARTS})
 
-    @property
+    def without_empty(self) -> "Dataset":
+        """Return a copy without the images whose mask has no lesion. Reads all masks."""
+
+        def lesions(split: Split) -> Split:
+            return replace(split, pairs=tuple(p for p in split.pairs if read_mask(p.mask).any()))
+
+        return self.replace(**{part: lesions(getattr(self, part)) for part in PARTS})
+
+    @cached_property
     def hash(self) -> str:
         """SHA-256 over part, relative name, window and bytes of every file, 64 hex digits."""
         digest = hashlib.sha256()
@@ -102,20 +119,30 @@ class Dataset:
 
 
 def load_dataset(
-    name: str | Path | None = None, data_dir: str | Path | None = None, seed: int = 0
+    name: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    seed: int = 0,
+    empty: bool = True,
 ) -> Dataset:
-    """Find the files of a data set, pair them by stem and split them 70/10/20.
+    """Find the files of a data set, pair them and split them.
+
+    Official parts are kept: those of ISIC 2018, of lists such as Kvasir-SEG's train.txt and
+    val.txt, of a manifest's column "split". Else the groups are split 70/10/20 at random. Where no
+    test part is given the validation part serves as one, and validation images are drawn from the
+    training part, an eighth of it.
 
     Args:
-        name: "phantoms", "kvasir-seg", or a folder with images/ and masks/ in it. A manifest.csv
-            there with columns image, mask and group says what belongs together. Where it is None,
-            ENSEMBLE_SEG_DATASET is read; "phantoms" where that is unset.
+        name: "phantoms", "kvasir-seg", "lgg-mri", "isic-2018", or a folder in one of the layouts of
+            `layouts.find_pairs`: images/ and masks/, masks named a7_mask.png beside a7.jpg, or a
+            manifest.csv. Where it is None, ENSEMBLE_SEG_DATASET is read; "phantoms" where that
+            is unset.
         data_dir: where the named sets lie; ENSEMBLE_SEG_DATA_DIR where it is None. The phantoms
             come with the module.
         seed: of the split.
+        empty: keep the images without a lesion; False leaves them out of all parts.
 
     Raises:
-        ValueError: an unknown name, an empty folder, or partners that are missing or doubled.
+        ValueError: an unknown name, no files, partners missing or doubled, a group in two parts.
         FileNotFoundError: the data set is not there.
 
     Example:
@@ -124,42 +151,30 @@ def load_dataset(
         (168, 24, 48)
     """
     name = str(name or os.environ.get("ENSEMBLE_SEG_DATASET") or "phantoms")
-    folder = _find_folder(name, data_dir)
-    pairs = find_pairs(folder)
+    folder = find_folder(name, data_dir)
     label = name if name in FOLDERS else folder.resolve().name
-    parts = split_by_group(pairs, seed)
-    return Dataset(label, **{part: Split(parts[part], part, folder) for part in PARTS})
+    parts = complete_parts(_sound_parts(folder), seed)
+    data = Dataset(label, **{part: Split(parts[part], part, folder) for part in PARTS})
+    return data if empty else data.without_empty()
 
 
-def split_by_group(pairs: Iterable[Pair], seed: int = 0) -> dict[str, tuple[Pair, ...]]:
-    """Split pairs 70/10/20 at random, each group whole in one part.
-
-    Groups are dealt in random order: one to each part, then to the part that lacks most of its
-    share of the pairs.
+def all_pairs(folder: str | Path) -> tuple[Pair, ...]:
+    """Return the pairs of all parts of a folder.
 
     Raises:
-        ValueError: fewer than three groups.
+        ValueError: as `load_dataset`.
     """
-    members = defaultdict(list)
-    for pair in pairs:
-        members[pair.group].append(pair)
-    if len(members) < len(PARTS):
-        raise ValueError(
-            f"Expected at least {len(PARTS)} groups of images for train, validation and test. "
-            f"Received: {len(members)}. Add images, or groups in manifest.csv."
-        )
-    total = sum(map(len, members.values()))
-    parts = {part: [] for part in PARTS}
-    order = np.random.default_rng(seed).permutation(sorted(members))
-    for part, group in zip(PARTS, order, strict=False):
-        parts[part] += members[group]
-    for group in order[len(PARTS) :]:
-        lacking = max(PARTS, key=lambda part: PARTS[part] - len(parts[part]) / total)
-        parts[lacking] += members[group]
-    return {part: tuple(pairs) for part, pairs in parts.items()}
+    parts = _sound_parts(Path(folder))
+    return tuple(pair for pairs in parts.values() for pair in pairs)
 
 
-def _find_folder(name: str, data_dir: str | Path | None) -> Path:
+def find_folder(name: str, data_dir: str | Path | None = None) -> Path:
+    """Return the folder of a data set.
+
+    Raises:
+        ValueError: neither a known name nor a folder.
+        FileNotFoundError: a known name that is not in `data_dir`.
+    """
     if name == "phantoms" and data_dir is None:
         return _packaged("phantoms")
     if name in FOLDERS:
@@ -167,21 +182,25 @@ def _find_folder(name: str, data_dir: str | Path | None) -> Path:
         folder = data_dir / FOLDERS[name]
         if not folder.is_dir():
             raise FileNotFoundError(
-                f"Data set '{name}': no folder {folder}. Set ENSEMBLE_SEG_DATA_DIR or `data_dir` "
-                f"to the folder that holds {FOLDERS[name]}/; data/README.md says where to get it."
+                f"Data set '{name}': no folder {folder}. Get it with python -m ensemble_seg "
+                f"download {name}, or set ENSEMBLE_SEG_DATA_DIR to the folder that holds "
+                f"{FOLDERS[name]}/."
             )
         return folder
     if Path(name).is_dir():
         return Path(name)
-    if name in LATER:
-        raise ValueError(
-            f"Data set '{name}' cannot be loaded by name yet. data/README.md says how to use it as "
-            "a folder of your own."
-        )
     raise ValueError(
         f"Unknown data set '{name}'.{_suggest(name, FOLDERS)} "
         f"Expected {', '.join(FOLDERS)}, or a folder with images/ and masks/ in it."
     )
+
+
+def _sound_parts(folder: Path) -> dict[str, list[Pair]]:
+    parts, problems = find_pairs(folder)
+    if problems:
+        more = f"({len(problems) - 1} more: python -m ensemble_seg check {folder} lists them.)"
+        raise ValueError(f"{problems[0]} {more}" if problems[1:] else problems[0])
+    return parts
 
 
 def _packaged(folder: str) -> Path:

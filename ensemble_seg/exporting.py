@@ -7,10 +7,10 @@ from pathlib import Path
 from PIL import Image
 
 from .checking import check_pairs
-from .datasets import Split
-from .pairing import Box, find_pairs
-from .pipeline import read_window
+from .datasets import Split, all_pairs
+from .pairing import Box
 from .sampling import Counts, crop_split
+from .windows import read_window
 
 
 def write_crops(
@@ -26,7 +26,7 @@ def write_crops(
     source and window of each. The folder appears whole or not at all.
 
     Args:
-        folder: data set with images/ and masks/, or a manifest.csv.
+        folder: data set in one of the layouts of `layouts.find_pairs`.
         out: folder to make.
         threshold, each_lesion, margin: as in `crop_split`.
 
@@ -37,9 +37,9 @@ def write_crops(
     folder, out = Path(folder), Path(out)
     if out.exists():
         raise FileExistsError(f"{out}: exists. Remove it or name another folder.")
-    pairs = find_pairs(folder)
+    pairs = all_pairs(folder)
     check_pairs(pairs)
-    split, counts = crop_split(Split(tuple(pairs), "all", folder), threshold, margin, each_lesion)
+    split, counts = crop_split(Split(pairs, "all", folder), threshold, margin, each_lesion)
     partial = out.with_name(f"partial-{out.name}")
     shutil.rmtree(partial, ignore_errors=True)
     for kind in ("images", "masks"):

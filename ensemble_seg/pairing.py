@@ -1,11 +1,14 @@
-"""Which image belongs to which mask: by stem, or as a manifest says."""
+"""Which image belongs to which mask, by name or as a manifest says, and what does not fit."""
 
 import csv
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".dcm")
+MASK_ENDINGS = ("_mask", "_segmentation")
+SPLITS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 
 
 class Box(NamedTuple):
@@ -25,59 +28,147 @@ class Pair(NamedTuple):
     group: str
 
 
-def find_pairs(folder: Path) -> list[Pair]:
-    """Return the pairs of a folder: those of its manifest.csv, else images/ and masks/ by stem.
+class Listing(NamedTuple):
+    """What a folder holds.
 
-    Raises:
-        ValueError: no files, partners missing or doubled, a manifest without its columns.
+    Attributes:
+        parts: pairs under "train", "validation" and "test" as the publisher split them; under ""
+            where nobody did.
+        problems: one message for each thing that makes training impossible.
     """
-    return _from_manifest(folder) if (folder / "manifest.csv").is_file() else _by_stem(folder)
+
+    parts: dict[str, list[Pair]]
+    problems: list[str]
 
 
-def _by_stem(folder: Path) -> list[Pair]:
-    images, masks = (_stems(folder / sub) for sub in ("images", "masks"))
-    for kind, files, others in (("mask", images, masks), ("image", masks, images)):
-        alone = sorted(files.keys() - others.keys())
-        if alone:
-            raise ValueError(
-                f"{files[alone[0]]}: no {kind} of the same stem in {folder / (kind + 's')} "
-                f"({len(alone)} of {len(files)} files lack one). Add it or remove the file."
+def by_stem(images: Path, masks: Path, ending: str = "") -> Listing:
+    """Pair the files of two folders: image a7.jpg with mask a7.png, or a7_mask.png.
+
+    Args:
+        images, masks: folders. They may be the same one if masks have an ending.
+        ending: what the stems of masks end with, "_mask" say; images do not.
+    """
+    problems: list[str] = []
+    image_files = image_stems(images, problems, without=ending)
+    mask_files = image_stems(masks, problems, ending)
+    for kind, folder, files, others in (
+        ("mask", masks, image_files, mask_files),
+        ("image", images, mask_files, image_files),
+    ):
+        if others:
+            problems += [
+                f"{files[stem]}: no {kind} '{stem}{ending if kind == 'mask' else ''}.*' in "
+                f"{folder}. Add it, or remove the file."
+                for stem in sorted(files.keys() - others.keys())
+            ]
+    both = sorted(image_files.keys() & mask_files.keys())
+    return Listing(
+        {"": [Pair(image_files[stem], mask_files[stem], stem) for stem in both]}, problems
+    )
+
+
+def image_stems(
+    folder: Path, problems: list[str], ending: str = "", without: str = ""
+) -> dict[str, Path]:
+    """Return the image files of a folder by stem, and note what is wrong with them.
+
+    Args:
+        folder: not searched below its first level.
+        problems: messages are added to it: no files at all, or stems that two files share.
+        ending: only files whose stem ends so; the ending is cut off.
+        without: leave out the files whose stem ends so.
+    """
+    found: dict[str, Path] = {}
+    for file in image_files(folder):
+        if not file.stem.endswith(ending) or (without and file.stem.endswith(without)):
+            continue
+        stem = file.stem.removesuffix(ending)
+        if stem in found:
+            problems.append(
+                f"{file}: has the stem of {found[stem].name}, so it is not clear which one is "
+                "meant. "
+                "Keep one of them."
             )
-    return [Pair(images[stem], masks[stem], stem) for stem in sorted(images)]
-
-
-def _stems(folder: Path) -> dict[str, Path]:
-    files = sorted(folder.glob("*")) if folder.is_dir() else []
-    files = [file for file in files if file.suffix.lower() in SUFFIXES]
-    if not files:
-        raise ValueError(
+        found.setdefault(stem, file)
+    if not found:
+        problems.append(
             f"{folder}: expected image files ({', '.join(SUFFIXES)}), found none. A data set has "
             "two folders, images/ and masks/, with files of the same stem."
         )
-    doubled = [stem for stem, count in Counter(file.stem for file in files).items() if count > 1]
-    if doubled:
-        names = ", ".join(file.name for file in files if file.stem == doubled[0])
-        raise ValueError(f"{folder}: more than one file of stem '{doubled[0]}': {names}. Keep one.")
-    return {file.stem: file for file in files}
+    return found
 
 
-def _from_manifest(folder: Path) -> list[Pair]:
-    manifest = folder / "manifest.csv"
+def image_files(folder: Path) -> list[Path]:
+    """Return the files of a folder that have an image's suffix, sorted by name."""
+    files = folder.iterdir() if folder.is_dir() else ()
+    return sorted(file for file in files if file.suffix.lower() in SUFFIXES)
+
+
+def from_manifest(manifest: Path) -> Listing:
+    """Read a CSV table with the columns image, mask, and, if you like, group and split.
+
+    Paths are relative to the table's folder. Where group is empty the image is a group of its own.
+    split is train, validation (or val) or test, in each row or in none.
+    """
     with open(manifest, newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
-    if not rows or not {"image", "mask", "group"} <= rows[0].keys():
-        raise ValueError(
-            f"{manifest}: expected rows with columns image, mask and group. "
-            f"Found {len(rows)} rows with columns {', '.join(rows[0]) if rows else 'none'}."
+    columns = [str(column) for column in rows[0]] if rows else []
+    if not {"image", "mask"} <= set(columns):
+        return Listing(
+            {},
+            [
+                f"{manifest}: expected rows with columns image and mask, and if you like group and "
+                f"split. Found {len(rows)} rows with columns {', '.join(columns) or 'none'}."
+            ],
         )
+    parts: dict[str, list[Pair]] = {}
+    problems: list[str] = []
     for number, row in enumerate(rows, start=2):
-        for column in ("image", "mask"):
-            if not row[column] or not (folder / row[column]).is_file():
-                raise ValueError(f"{manifest}, line {number}: no {column} file '{row[column]}'.")
-    doubled = [name for name, count in Counter(row["image"] for row in rows).items() if count > 1]
-    if doubled:
-        raise ValueError(f"{manifest}: image '{doubled[0]}' stands in more than one row. Keep one.")
+        problem = _row_problem(manifest.parent, row)
+        if problem:
+            problems.append(f"{manifest}, line {number}: {problem}")
+            continue
+        image, mask = (manifest.parent / row[column] for column in ("image", "mask"))
+        pair = Pair(image, mask, row.get("group") or row["image"])
+        parts.setdefault(SPLITS[row["split"]] if row.get("split") else "", []).append(pair)
+    if "" in parts and len(parts) > 1:
+        problems.append(
+            f"{manifest}: {len(parts[''])} of {len(rows)} rows have no split. Give one to each "
+            "row, "
+            "or to none."
+        )
+    return Listing(parts, problems + _doubled_images(manifest, rows))
+
+
+def groups_in_two_parts(parts: dict[str, list[Pair]]) -> list[str]:
+    """Return a message for each group that stands in more than one part."""
+    seen: dict[str, str] = {}
+    problems = {}
+    for part, pairs in parts.items():
+        for pair in pairs:
+            first = seen.setdefault(pair.group, part)
+            if first != part:
+                problems[pair.group] = (
+                    f"{pair.image}: its group '{pair.group}' stands in {first} and in {part}, so "
+                    "the "
+                    "test would not be on unseen cases. Keep each group in one part."
+                )
+    return list(problems.values())
+
+
+def _row_problem(folder: Path, row: dict[str, str]) -> str:
+    for column in ("image", "mask"):
+        if not row[column] or not (folder / row[column]).is_file():
+            return f"no {column} file '{row[column] or ''}'."
+    if row.get("split") and row["split"] not in SPLITS:
+        return f"expected a split of {', '.join(SPLITS)}, found '{row['split']}'."
+    return ""
+
+
+def _doubled_images(manifest: Path, rows: Iterable[dict[str, str]]) -> list[str]:
+    counts = Counter(row["image"] for row in rows)
     return [
-        Pair(folder / row["image"], folder / row["mask"], row["group"] or row["image"])
-        for row in rows
+        f"{manifest}: image '{name}' stands in {count} rows. Keep one."
+        for name, count in counts.items()
+        if count > 1
     ]

@@ -4,14 +4,15 @@ A batch depends on the seed, the epoch and the pair alone, never on threads or o
 so that a training that was interrupted goes on with the very batches it would have seen.
 """
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 
+from .caching import cached_rows, read_row
 from .pairing import Box, Pair
 from .presets import Preset
-from .reading import read_image, read_mask
 
 
 def batches(
@@ -19,6 +20,7 @@ def batches(
     preset: Preset,
     training: bool = False,
     first_epoch: int = 0,
+    cache: str | Path | None = None,
 ) -> tf.data.Dataset:
     """Stream pairs of files as batches.
 
@@ -28,6 +30,9 @@ def batches(
         training: shuffle, augment if the preset says so, and go on from `first_epoch` to the
             preset's last epoch. Without it: one pass in the order of the pairs, never augmented.
         first_epoch: epochs that were trained before.
+        cache: folder for the resized images and masks, 4 bytes a pixel, so that the files are
+            decoded once; ENSEMBLE_SEG_CACHE_DIR where it is None. Where that is unset too, the
+            files are decoded in each epoch.
 
     Returns:
         tf.data.Dataset of (images, masks): (B, size, size, 3) float32 in 0..255, and
@@ -50,13 +55,15 @@ def batches(
         return dataset.batch(preset.batch_size)
 
     def load(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        image, mask = tf.numpy_function(
-            lambda i: read_window(*windows[i]), [index], (tf.uint8, tf.uint8), stateful=False
-        )
-        image.set_shape((None, None, 3))
-        mask.set_shape((None, None))
-        return to_network(image, mask, preset.size)
+        row = tf.numpy_function(row_of, [index], tf.uint8, stateful=False)
+        row = tf.ensure_shape(row, (preset.size, preset.size, 4))
+        return tf.cast(row[..., :3], tf.float32), tf.one_hot(row[..., 3], 2)
 
+    cache = cache or os.environ.get("ENSEMBLE_SEG_CACHE_DIR")
+    if cache:
+        row_of = cached_rows(windows, preset.size, cache).__getitem__
+    else:
+        row_of = lambda index: read_row(*windows[index], preset.size)  # noqa: E731
     last = preset.epochs if training else first_epoch + 1
     steps = (last - first_epoch) * -(-len(windows) // preset.batch_size)
     dataset = tf.data.Dataset.range(first_epoch, last).flat_map(one_epoch)
@@ -64,21 +71,10 @@ def batches(
     return dataset.prefetch(tf.data.AUTOTUNE)
 
 
-def read_window(pair: Pair, box: Box | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Read the image and the mask of a pair, cut to a box if there is one.
-
-    Returns:
-        (H, W, 3) uint8 RGB and (H, W) uint8 of 0 and 1.
-    """
-    image, mask = read_image(pair.image), read_mask(pair.mask)
-    if box is None:
-        return image, mask
-    top, left, bottom, right = box
-    return image[top:bottom, left:right], mask[top:bottom, left:right]
-
-
 def to_network(image: tf.Tensor, mask: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Resize once and one-hot: the image anti-aliased, the mask to the nearest pixel.
+    """Resize and one-hot in the graph, for `lesion_crops`: see `windows.small_image` for files.
+
+    The image is anti-aliased, the mask takes the nearest pixel.
 
     Args:
         image: (H, W, 3) RGB, any real dtype, 0..255.
@@ -88,15 +84,10 @@ def to_network(image: tf.Tensor, mask: tf.Tensor, size: int) -> tuple[tf.Tensor,
     Returns:
         (size, size, 3) float32 in 0..255 and (size, size, 2) float32 one-hot.
     """
-    image = resize_image(image, (size, size))
+    image = tf.image.resize(image, (size, size), antialias=True)
     mask = tf.image.resize(mask[..., None], (size, size), method="nearest")[..., 0]
     one_hot = tf.one_hot(tf.cast(mask, tf.int32), 2)
-    return image, tf.ensure_shape(one_hot, (size, size, 2))
-
-
-def resize_image(image: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
-    """Resize (H, W, 3) to (*size, 3) float32, bilinear with anti-aliasing."""
-    return tf.ensure_shape(tf.image.resize(image, size, antialias=True), (*size, 3))
+    return tf.ensure_shape(image, (size, size, 3)), tf.ensure_shape(one_hot, (size, size, 2))
 
 
 def augment(image: tf.Tensor, mask: tf.Tensor, seed) -> tuple[tf.Tensor, tf.Tensor]:
@@ -119,12 +110,3 @@ def augment(image: tf.Tensor, mask: tf.Tensor, seed) -> tuple[tf.Tensor, tf.Tens
     image = (both[..., :3] * brightness - 127.5) * contrast + 127.5
     image = tf.ensure_shape(tf.clip_by_value(image, 0.0, 255.0), image.shape)
     return image, tf.ensure_shape(both[..., 3:], mask.shape)
-
-
-def read_masks(windows: Sequence[tuple[Pair, Box | None]], size: int) -> np.ndarray:
-    """Read and resize the masks of pairs: (N, size, size) uint8 of 0 and 1."""
-    masks = []
-    for pair, box in windows:
-        mask = read_window(pair, box)[1]
-        masks.append(tf.image.resize(mask[..., None], (size, size), method="nearest")[..., 0])
-    return np.stack(masks)

@@ -10,9 +10,10 @@ from PIL import Image
 from skimage.segmentation import find_boundaries
 
 from .ensembling import ensemble_members
-from .pairing import SUFFIXES
+from .pairing import SUFFIXES, image_files
 from .reading import read_image
 from .runs import write_file
+from .windows import resize_image
 
 CONTOUR = (230, 159, 0)
 
@@ -47,15 +48,13 @@ def predict_image(model: keras.Model, image: np.ndarray) -> Prediction:
     """
     import tensorflow as tf
 
-    from .pipeline import resize_image
-
     image = np.asarray(image)
     if image.ndim != 3 or image.shape[-1] != 3 or not image.size:
         raise ValueError(
             "Invalid value for argument `image`. Expected an array (H, W, 3), RGB 0..255. "
             f"Received: shape {image.shape}. ensemble_seg.read_image reads image files."
         )
-    batch = resize_image(tf.constant(image), model.input_shape[1:3])[None]
+    batch = resize_image(image, model.input_shape[1])[None].astype("float32")
     members, vote = ensemble_members(model)
     maps = [tf.image.resize(member(batch), image.shape[:2])[0] for member in members]
     voted = np.asarray(vote(maps))
@@ -93,8 +92,7 @@ def predict_folder(
     Raises:
         ValueError: no images in the folder, two of one stem, or one that cannot be read.
     """
-    files = sorted(Path(folder).glob("*"))
-    files = [file for file in files if file.suffix.lower() in SUFFIXES]
+    files = image_files(Path(folder))
     if not files or len({file.stem for file in files}) < len(files):
         raise ValueError(
             f"{folder}: expected image files ({', '.join(SUFFIXES)}), each with a stem of its "

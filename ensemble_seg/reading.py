@@ -3,17 +3,21 @@
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from .dicom import read_dicom
 
 CLEAR_BACKGROUND, CLEAR_LESION, THRESHOLD = 15, 200, 127
 AMBIGUOUS_SHARE = 0.01
+ORIENTATION = 0x0112
 
 
 def read_image(path: str | Path) -> np.ndarray:
     """Read an image file as RGB.
 
-    Grey becomes three equal channels, an alpha channel is dropped, a palette is resolved, and of
-    16 bits the upper 8 are kept, unless no value exceeds 255.
+    Grey becomes three equal channels, an alpha channel is dropped, palettes and CMYK are turned
+    into RGB, an EXIF orientation is followed, and of 16 bits the upper 8 are kept, unless no value
+    exceeds 255.
 
     Returns:
         (H, W, 3) uint8, RGB, 0..255.
@@ -22,11 +26,16 @@ def read_image(path: str | Path) -> np.ndarray:
         FileNotFoundError: no such file.
         ValueError: the file is not an image that can be read.
     """
-    with _open(path) as picture:
-        if picture.mode.startswith(("I", "F")):
-            grey = _eight_bit(picture, path)
-            return np.repeat(grey[..., None], 3, axis=-1)
-        return np.asarray(picture.convert("RGB"))
+    return rgb_pixels(open_picture(path), path)
+
+
+def rgb_pixels(picture: Image.Image, path: str | Path) -> np.ndarray:
+    """Decode an opened image file by the rule of `read_image`: (H, W, 3) uint8."""
+    picture = decoded(picture, path)
+    if picture.mode.startswith(("I", "F")):
+        grey = _eight_bit(picture, path)
+        return np.repeat(grey[..., None], 3, axis=-1)
+    return np.asarray(picture.convert("RGB"))
 
 
 def read_mask(path: str | Path) -> np.ndarray:
@@ -96,14 +105,14 @@ def read_grey(path: str | Path) -> np.ndarray:
     Raises:
         FileNotFoundError, ValueError: as `read_mask`; colours are refused.
     """
-    with _open(path) as picture:
-        if picture.mode == "P" and not _is_grey(np.asarray(picture.convert("RGB"))):
-            return np.asarray(picture)
-        if picture.mode.startswith(("I", "F")):
-            return _eight_bit(picture, path)
-        if picture.mode in ("1", "L", "LA"):
-            return np.asarray(picture.convert("L"))
-        colours = np.asarray(picture.convert("RGB"))
+    picture = decoded(open_picture(path), path)
+    if picture.mode.startswith(("I", "F")):
+        return _eight_bit(picture, path)
+    if picture.mode in ("1", "L", "LA"):
+        return np.asarray(picture.convert("L"))
+    colours = np.asarray(picture.convert("RGB"))
+    if picture.mode == "P" and not _is_grey(colours):
+        return np.asarray(picture)
     if not _is_grey(colours):
         raise ValueError(
             f"{path}: expected a grey mask, found colours. Save one mask for the lesion class, "
@@ -116,26 +125,83 @@ def _is_grey(colours: np.ndarray, tolerance: int = 16) -> bool:
     return bool((np.ptp(colours.astype("int16"), axis=-1) <= tolerance).all())
 
 
-def _eight_bit(picture: Image.Image, path: str | Path) -> np.ndarray:
-    values = np.asarray(picture)
-    if picture.mode == "F" or values.min() < 0 or values.max() > 65535:
-        raise ValueError(
-            f"{path}: expected whole numbers 0..65535, found {values.dtype} from {values.min()} "
-            f"to {values.max()}. Save the image with 8 or 16 bits a channel."
-        )
-    if values.max() <= 255:
-        return values.astype("uint8")
-    return (values.astype("uint32") >> 8).astype("uint8")
+def open_picture(path: str | Path) -> Image.Image:
+    """Open an image file and read its header, no pixels yet.
 
-
-def _open(path: str | Path) -> Image.Image:
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: no such file.")
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: empty, no image, or several images in one file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        why = "a link that leads nowhere or in a circle" if path.is_symlink() else "no such file"
+        raise FileNotFoundError(f"{path}: {why}.")
+    if not path.stat().st_size:
+        raise ValueError(f"{path}: an empty file (0 bytes). Replace it or leave it out.")
+    if path.suffix.lower() == ".dcm":
+        return Image.fromarray(read_dicom(path))
     try:
         picture = Image.open(path)
-        picture.load()
-        return picture
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+    except UnidentifiedImageError:
+        raise unreadable(path, "its content is of no known image format") from None
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise unreadable(path, error) from error
+    frames = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
+    if frames > 1:
         raise ValueError(
-            f"{path}: not an image that can be read ({error}). Replace the file or leave it out."
-        ) from error
+            f"{path}: expected one image, found {frames} in the file ({picture.format}). Save "
+            "the one "
+            "that is meant as PNG."
+        )
+    return picture
+
+
+def decoded(picture: Image.Image, path: str | Path) -> Image.Image:
+    """Decode an opened image file and turn it upright.
+
+    Raises:
+        ValueError: the file breaks off or its content is damaged.
+    """
+    try:
+        picture.load()
+    except (OSError, SyntaxError, ValueError) as error:
+        raise unreadable(path, error) from error
+    return ImageOps.exif_transpose(picture) if orientation(picture) != 1 else picture
+
+
+def orientation(picture: Image.Image) -> int:
+    """Return the EXIF orientation of an opened picture: 1 where it is upright as stored."""
+    return picture.getexif().get(ORIENTATION, 1)
+
+
+def picture_size(path: str | Path) -> tuple[int, int]:
+    """Return (height, width) of an image file, upright, from its header."""
+    with open_picture(path) as picture:
+        width, height = picture.size
+        return (width, height) if orientation(picture) >= 5 else (height, width)
+
+
+def _eight_bit(picture: Image.Image, path: str | Path) -> np.ndarray:
+    values = np.asarray(picture)
+    if picture.mode == "F":
+        missing = int(np.isnan(values).sum())
+        span = (
+            f"from {np.nanmin(values):g} to {np.nanmax(values):g}" if missing < values.size else ""
+        )
+        found = f"{values.dtype} {span}" + (f" and {missing} NaN" if missing else "")
+    elif values.min() < 0 or values.max() > 65535:
+        found = f"{values.dtype} from {values.min()} to {values.max()}"
+    else:
+        return (values if values.max() <= 255 else values.astype("uint32") >> 8).astype("uint8")
+    raise ValueError(
+        f"{path}: expected whole numbers 0..65535, found {found}. Save the image with 8 or 16 "
+        "bits a "
+        "channel."
+    )
+
+
+def unreadable(path: str | Path, reason: object) -> ValueError:
+    """Return the error for a file whose content cannot be read."""
+    return ValueError(
+        f"{path}: not an image that can be read ({reason}). Replace the file or leave it out."
+    )

@@ -3,18 +3,18 @@ import pytest
 from conftest import save
 
 import ensemble_seg as es
-from ensemble_seg.pairing import find_pairs
+from ensemble_seg.datasets import all_pairs
 
 
 def test_check_counts_ambiguous_pixels(disks):
     grey = es.read_mask(disks / "masks" / "disk_02.png") * 255
     grey[0, :3] = (15, 16, 199)
     save(disks / "masks" / "disk_02.png", grey)
-    assert es.check_pairs(find_pairs(disks)) == 2
+    assert es.check_pairs(all_pairs(disks)) == 2
 
 
 def test_check_names_the_file_that_does_not_fit(disks):
-    pairs = find_pairs(disks)
+    pairs = all_pairs(disks)
     assert es.check_pairs(pairs) == 0
     save(disks / "masks" / "disk_02.png", np.zeros((10, 12), "uint8"))
     expected = r"expected the size of its image disk_02.png, 48 x 40 pixels. Found 12 x 10"

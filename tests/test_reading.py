@@ -102,8 +102,9 @@ def test_float_images_are_refused(tmp_path):
 def test_files_that_are_no_images(tmp_path, content):
     path = tmp_path / "a.jpg"
     path.write_bytes(content)
+    message = "not an image that can be read" if content else "an empty file"
     for read in (es.read_image, es.read_mask):
-        with pytest.raises(ValueError, match=r"a.jpg: not an image that can be read"):
+        with pytest.raises(ValueError, match=f"a.jpg: {message}"):
             read(path)
 
 
