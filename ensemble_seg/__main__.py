@@ -1,4 +1,4 @@
-"""Command line: python -m ensemble_seg phantoms | sample | train | evaluate | predict."""
+"""Command line: python -m ensemble_seg COMMAND; without a command it lists them."""
 
 import argparse
 import sys
@@ -14,6 +14,13 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"ensemble_seg: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def download(options: argparse.Namespace) -> None:
+    """Fetch a data set from its publisher, verify it and extract it."""
+    from .downloading import download
+
+    print(f"{options.name}: in {download(options.name, options.data_dir)}")
 
 
 def phantoms(options: argparse.Namespace) -> None:
@@ -98,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     experiment = argparse.ArgumentParser(add_help=False)
-    experiment.add_argument("--dataset", help="phantoms, kvasir-seg or a folder (phantoms)")
+    experiment.add_argument("--dataset", help="a name or a folder (phantoms)")
     experiment.add_argument("--data-dir", help="folder of the named data sets")
     experiment.add_argument("--preset", help='smoke, quick or paper, or "quick,epochs=40" (quick)')
     experiment.add_argument("--runs-dir", help="where run folders go (runs)")
@@ -109,6 +116,10 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=command)
         return sub
 
+    fetch = add(download)
+    fetch.add_argument("name", help="kvasir-seg, isic-2018 (13.8 GB) or lgg-mri (needs a login)")
+    fetch.add_argument("--data-dir", type=Path, help="where the data set goes (data)")
+
     draw = add(phantoms)
     draw.add_argument("out", type=Path, help="folder to make")
     draw.add_argument("--count", type=int, default=240)
@@ -116,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     draw.add_argument("--fraction", type=float, help="lesion fraction of every image")
 
     crop = add(sample)
-    crop.add_argument("folder", type=Path, metavar="IN", help="data set with images/ and masks/")
+    crop.add_argument("folder", type=Path, metavar="IN", help="folder of a data set")
     crop.add_argument("out", type=Path, metavar="OUT", help="folder to make")
     crop.add_argument("--threshold", type=float, default=3.0, help="ratio to keep (%(default)s)")
     crop.add_argument("--margin", type=int, nargs="+", default=(20, 10), help="pixels (20 10)")

@@ -1,33 +1,29 @@
 """Resized images and masks kept in one file, so that large files are decoded once."""
 
 import hashlib
-from collections.abc import Sequence
+import os
+import shutil
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 from .pairing import Box, Pair
-from .windows import small_image, small_mask
+from .windows import small_pair
 
 Windows = Sequence[tuple[Pair, Box | None]]
+CHANNELS = 4
 
 
-def read_row(pair: Pair, box: Box | None, size: int) -> np.ndarray:
-    """Read a window of a pair at the network's size.
+def cached_reader(
+    windows: Windows, size: int, folder: str | Path
+) -> Callable[[int], tuple[np.ndarray, np.ndarray]]:
+    """Return what reads a window by its number, from a cache that is written first if need be.
 
-    Returns:
-        (size, size, 4) uint8: red, green, blue 0..255, and the mask 0 or 1.
-    """
-    image, mask = small_image(pair.image, size, box), small_mask(pair.mask, size, box)
-    return np.dstack([image, mask])
-
-
-def cached_rows(windows: Windows, size: int, folder: str | Path) -> np.ndarray:
-    """Return the rows of all windows from a file in a folder, which is made where it is missing.
-
-    The file's name follows from the windows, the size, and the length and time of each file, so
-    that changed data are read anew. It is written under another name and renamed when whole.
+    The cache is one file, (size, size, 4) bytes for each window. Its name follows from the windows,
+    the size, and the length and time of each file, so that changed data are read anew. It is
+    written under another name and renamed when whole.
 
     Args:
         windows: pairs with their boxes.
@@ -35,26 +31,48 @@ def cached_rows(windows: Windows, size: int, folder: str | Path) -> np.ndarray:
         folder: of the caches; made where missing. Old files in it are left alone.
 
     Returns:
-        (N, size, size, 4) uint8, mapped from disk: memory is used for what is being read only.
+        Function of an index: (size, size, 3) uint8 RGB and (size, size) uint8 of 0 and 1.
 
     Raises:
-        OSError: the folder cannot be written to, or the disk is full.
+        OSError: the folder cannot be written to, or the disk is too full.
     """
-    path = Path(folder) / f"{_key(windows, size)}.npy"
+    path = Path(folder) / f"{_key(windows, size)}.rows"
+    row_bytes = size * size * CHANNELS
     if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"partial-{path.name}")
-        shape = (len(windows), size, size, 4)
-        rows = np.lib.format.open_memmap(partial, "w+", "uint8", shape)
+        _fill(path, windows, size)
 
-        def fill(index: int) -> None:
-            rows[index] = read_row(*windows[index], size)
+    def read(index: int) -> tuple[np.ndarray, np.ndarray]:
+        row = np.fromfile(path, "uint8", row_bytes, offset=int(index) * row_bytes)
+        row = row.reshape(size, size, CHANNELS)
+        return row[..., :3], row[..., 3]
 
-        with ThreadPoolExecutor() as threads:
-            list(threads.map(fill, range(len(windows))))
-        rows.flush()
-        partial.replace(path)
-    return np.load(path, mmap_mode="r")
+    return read
+
+
+def _fill(path: Path, windows: Windows, size: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    row_bytes = size * size * CHANNELS
+    _require_space(path.parent, row_bytes * len(windows))
+    partial = path.with_name(f"partial-{path.name}")
+
+    def fill(index: int) -> None:
+        image, mask = small_pair(*windows[index], size)
+        row = np.dstack([image, mask]).tobytes()
+        os.pwrite(file.fileno(), row, index * row_bytes)
+
+    with open(partial, "wb") as file, ThreadPoolExecutor() as threads:
+        for _ in threads.map(fill, range(len(windows))):
+            pass
+    partial.replace(path)
+
+
+def _require_space(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise OSError(
+            f"{folder}: expected {needed / 1e6:.0f} MB of free disk space for the cache. Found "
+            f"{free / 1e6:.0f} MB. Name another folder, or go on without a cache."
+        )
 
 
 def _key(windows: Windows, size: int) -> str:

@@ -5,18 +5,18 @@ so that a training that was interrupted goes on with the very batches it would h
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import tensorflow as tf
 
-from .caching import cached_rows, read_row
-from .pairing import Box, Pair
+from .caching import Windows, cached_reader
 from .presets import Preset
+from .windows import small_pair
 
 
 def batches(
-    windows: Sequence[tuple[Pair, Box | None]],
+    windows: Windows,
     preset: Preset,
     training: bool = False,
     first_epoch: int = 0,
@@ -55,20 +55,24 @@ def batches(
         return dataset.batch(preset.batch_size)
 
     def load(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        row = tf.numpy_function(row_of, [index], tf.uint8, stateful=False)
-        row = tf.ensure_shape(row, (preset.size, preset.size, 4))
-        return tf.cast(row[..., :3], tf.float32), tf.one_hot(row[..., 3], 2)
+        kinds = (tf.uint8, tf.uint8)
+        image, mask = tf.numpy_function(read, [index], kinds, stateful=False)
+        image = tf.ensure_shape(image, (preset.size, preset.size, 3))
+        mask = tf.ensure_shape(mask, (preset.size, preset.size))
+        return tf.cast(image, tf.float32), tf.one_hot(mask, 2)
 
-    cache = cache or os.environ.get("ENSEMBLE_SEG_CACHE_DIR")
-    if cache:
-        row_of = cached_rows(windows, preset.size, cache).__getitem__
-    else:
-        row_of = lambda index: read_row(*windows[index], preset.size)  # noqa: E731
+    read = _reader(windows, preset.size, cache or os.environ.get("ENSEMBLE_SEG_CACHE_DIR"))
     last = preset.epochs if training else first_epoch + 1
     steps = (last - first_epoch) * -(-len(windows) // preset.batch_size)
     dataset = tf.data.Dataset.range(first_epoch, last).flat_map(one_epoch)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
     return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+def _reader(windows: Windows, size: int, cache: str | Path | None) -> Callable:
+    if cache:
+        return cached_reader(windows, size, cache)
+    return lambda index: small_pair(*windows[index], size)
 
 
 def to_network(image: tf.Tensor, mask: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor]:

@@ -72,9 +72,17 @@ def mask_from_grey(grey: np.ndarray, name: str = "mask") -> np.ndarray:
         array([[0, 0, 1, 1]], dtype=uint8)
     """
     grey = np.asarray(grey)
+    return (grey >= mask_threshold(grey, name)).astype("uint8")
+
+
+def mask_threshold(grey: np.ndarray, name: str = "mask") -> int:
+    """Return the lowest value that means lesion in a mask file: 1 of {0, 1}, else 128.
+
+    Args, errors: as `mask_from_grey`.
+    """
     highest = grey.max(initial=0)
     if highest <= 1:
-        return grey.astype("uint8")
+        return 1
     if highest < CLEAR_LESION or ambiguous_pixels(grey) > AMBIGUOUS_SHARE * grey.size:
         values, counts = np.unique(grey, return_counts=True)
         found = ", ".join(str(value) for value in values[np.argsort(-counts)][:6])
@@ -83,7 +91,7 @@ def mask_from_grey(grey: np.ndarray, name: str = "mask") -> np.ndarray:
             f"near them are fine). Found {len(values)} values, most often {found}. Save one mask "
             "for the lesion class, background 0 and lesion 255."
         )
-    return (grey > THRESHOLD).astype("uint8")
+    return THRESHOLD + 1
 
 
 def ambiguous_pixels(grey: np.ndarray) -> int:
@@ -93,10 +101,11 @@ def ambiguous_pixels(grey: np.ndarray) -> int:
         >>> ambiguous_pixels(np.array([0, 15, 16, 199, 200, 255]))
         2
     """
-    grey = np.asarray(grey)
+    grey = np.asarray(grey, "uint8")
     if grey.max(initial=0) <= 1:
         return 0
-    return int(((grey > CLEAR_BACKGROUND) & (grey < CLEAR_LESION)).sum())
+    above = grey - np.uint8(CLEAR_BACKGROUND + 1)  # clear background wraps round to 240 and more
+    return int(np.count_nonzero(above < CLEAR_LESION - CLEAR_BACKGROUND - 1))
 
 
 def read_grey(path: str | Path) -> np.ndarray:

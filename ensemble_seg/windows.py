@@ -7,7 +7,17 @@ import numpy as np
 from PIL import Image
 
 from .pairing import Box, Pair
-from .reading import open_picture, orientation, read_image, read_mask, rgb_pixels, unreadable
+from .reading import (
+    decoded,
+    mask_threshold,
+    open_picture,
+    orientation,
+    read_grey,
+    read_image,
+    read_mask,
+    rgb_pixels,
+    unreadable,
+)
 
 SCALES = (8, 4, 2, 1)
 RIM = 2
@@ -25,6 +35,11 @@ def read_window(pair: Pair, box: Box | None = None) -> tuple[np.ndarray, np.ndar
         return image, mask
     top, left, bottom, right = box
     return image[top:bottom, left:right], mask[top:bottom, left:right]
+
+
+def small_pair(pair: Pair, box: Box | None, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Read a window of a pair at the network's size: see `small_image` and `small_mask`."""
+    return small_image(pair.image, size, box), small_mask(pair.mask, size, box)
 
 
 def small_image(path: Path, size: int, box: Box | None = None) -> np.ndarray:
@@ -56,8 +71,9 @@ def small_image(path: Path, size: int, box: Box | None = None) -> np.ndarray:
         return _small_jpeg_window(path, size, box, scale)
     if scale > 1:
         picture.draft(picture.mode, (width // scale, height // scale))
-    whole = (0, 0, height / scale, width / scale)
-    return resize_image(rgb_pixels(picture, path), size, whole)
+    whole = (0, 0, width / scale, height / scale)
+    picture = decoded(picture, path).convert("RGB")
+    return np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR, whole))
 
 
 def small_mask(path: Path, size: int, box: Box | None = None) -> np.ndarray:
@@ -69,12 +85,13 @@ def small_mask(path: Path, size: int, box: Box | None = None) -> np.ndarray:
     Raises:
         FileNotFoundError, ValueError: as `read_mask`.
     """
-    mask = read_mask(path)
-    top, left, bottom, right = box or (0, 0, *mask.shape)
+    grey = read_grey(path)
+    threshold = mask_threshold(grey, str(path))
+    top, left, bottom, right = box or (0, 0, *grey.shape)
     centres = (np.arange(size) + 0.5) / size
     rows = (top + centres * (bottom - top)).astype(int)
     columns = (left + centres * (right - left)).astype(int)
-    return mask[rows[:, None], columns]
+    return (grey[rows][:, columns] >= threshold).astype("uint8")
 
 
 def resize_image(image: np.ndarray, size: int, window: Window | None = None) -> np.ndarray:

@@ -18,7 +18,7 @@ import pytest
 from archives import ARCHIVES, CONTENT, FACTS, ISIC, below, pack, tabled, tree
 from loopback import Loopback
 
-from ensemble_seg import downloading, extracting
+from ensemble_seg import downloading, extracting, transferring
 from ensemble_seg.downloading import download
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,9 +36,9 @@ package.__path__ = [root + "/ensemble_seg"]
 sys.modules["ensemble_seg"] = package
 sys.path.insert(0, root + "/tests")
 from archives import tabled
-from ensemble_seg import downloading
+from ensemble_seg import downloading, transferring
 downloading.SOURCES = tabled(downloading.SOURCES, facts)
-downloading.CHUNK = 4096
+transferring.CHUNK = 4096
 copy = shutil.copyfileobj
 shutil.copyfileobj = lambda *arguments: (time.sleep(0.03), copy(*arguments))
 downloading.download(name, data)
@@ -90,7 +90,7 @@ class World:
             "folder": self.data,
             "port": self.server.port,
             "size": FACTS[KVASIR][0],
-            "arrived": FACTS[KVASIR][0] // downloading.CHUNK * downloading.CHUNK,
+            "arrived": FACTS[KVASIR][0] // transferring.CHUNK * transferring.CHUNK,
             "sha256": FACTS[KVASIR][1],
         }
 
@@ -221,7 +221,7 @@ def _(world):
     f"later, or download it in a browser and {BY_HAND}",
 )
 def _(world):
-    world.patch.setattr(downloading, "TIMEOUT", (1, 0.05))
+    world.patch.setattr(transferring, "TIMEOUT", (1, 0.05))
     world.server.delay = 0.3
     return world.refuse(error=RuntimeError)
 
@@ -452,8 +452,8 @@ def _(world):
             self.file.write(chunk)
 
     with world.patch.context() as patch:
-        patch.setattr(downloading, "open", Full, raising=False)
-        patch.setattr(downloading, "CHUNK", 4096)
+        patch.setattr(transferring, "open", Full, raising=False)
+        patch.setattr(transferring, "CHUNK", 4096)
         message = world.refuse(error=OSError)
     assert world.part.stat().st_size == 70_000 // 4096 * 4096
     download("kvasir-seg", world.data)
@@ -558,7 +558,7 @@ def test_kvasir_is_fetched_verified_and_extracted(world, capsys):
     lines = capsys.readouterr().out.splitlines()
     size = extracting.readable(FACTS[KVASIR][0])
     assert lines[:4] == [
-        "kvasir-seg: 1 archive",
+        f"kvasir-seg: 1 archive, {size}",
         f"  kvasir-seg.zip, {size}, from {world.server.url}/kvasir-seg.zip",
         "Terms: research and education only.",
         "Cite: Jha et al., Kvasir-SEG: a segmented polyp dataset, MMM 2020.",

@@ -20,8 +20,13 @@ TESTED_ELSEWHERE = {
     "__main__": "main",
     "crops": "sampling",
     "exporting": "main",
+    "extracting": "downloading",
+    "inspection_plots": "inspecting",
+    "kaggle": "downloading",
     "pairing": "datasets",
     "runs": "training",
+    "sources": "downloading",
+    "transferring": "downloading",
 }
 MACHINE_PATH = re.compile(r"(?<![\w.~/])/(home|root|tmp|work|Users|mnt|opt)/\w+")
 
