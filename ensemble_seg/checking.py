@@ -5,7 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from .pairing import Pair
-from .reading import ambiguous_pixels, mask_from_grey, picture_size, read_grey
+from .reading import (
+    ambiguous_pixels,
+    mask_from_grey,
+    open_picture,
+    orientation,
+    picture_size,
+    read_grey,
+)
 from .windows import small_image
 
 TRIAL_SIZE = 32
@@ -37,9 +44,16 @@ def _check_pair(files: tuple[Path, Path]) -> int:
     if size != grey.shape:
         raise ValueError(
             f"{mask}: expected the size of its image {image.name}, {_size(size)}. "
-            f"Found {_size(grey.shape)}."
+            f"Found {_size(grey.shape)}.{_turned(image)}"
         )
     return ambiguous_pixels(grey)
+
+
+def _turned(image: Path) -> str:
+    turn = orientation(open_picture(image))
+    if turn == 1:
+        return ""
+    return f" The image is turned by its EXIF orientation {turn}: the mask must be turned as well."
 
 
 def _size(size: tuple[int, int]) -> str:

@@ -114,7 +114,7 @@ def with_lists(folder: Path, listing: Listing) -> Listing:
         names = ", ".join(file.name for file in lists.values())
         problems.append(
             f"{folder}: {len(unlisted)} of {len(pairs)} images stand in none of {names}: "
-            f"{', '.join(unlisted[:3])}{' ...' if len(unlisted) > 3 else ''}. Add or remove them."
+            f"{', '.join(unlisted[:3])}{' ...' if len(unlisted) > 3 else '.'} Add or remove them."
         )
     return Listing(parts, problems)
 

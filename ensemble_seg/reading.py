@@ -158,9 +158,8 @@ def open_picture(path: str | Path) -> Image.Image:
     frames = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
     if frames > 1:
         raise ValueError(
-            f"{path}: expected one image, found {frames} in the file ({picture.format}). Save "
-            "the one "
-            "that is meant as PNG."
+            f"{path}: expected one image, found {frames} in the file ({picture.format}). Save the "
+            "one that is meant as PNG."
         )
     return picture
 
@@ -174,7 +173,7 @@ def decoded(picture: Image.Image, path: str | Path) -> Image.Image:
     try:
         picture.load()
     except (OSError, SyntaxError, ValueError) as error:
-        raise unreadable(path, error) from error
+        raise unreadable(path, "it breaks off" if "truncated" in str(error) else error) from error
     return ImageOps.exif_transpose(picture) if orientation(picture) != 1 else picture
 
 
@@ -192,20 +191,15 @@ def picture_size(path: str | Path) -> tuple[int, int]:
 
 def _eight_bit(picture: Image.Image, path: str | Path) -> np.ndarray:
     values = np.asarray(picture)
-    if picture.mode == "F":
-        missing = int(np.isnan(values).sum())
-        span = (
-            f"from {np.nanmin(values):g} to {np.nanmax(values):g}" if missing < values.size else ""
-        )
-        found = f"{values.dtype} {span}" + (f" and {missing} NaN" if missing else "")
-    elif values.min() < 0 or values.max() > 65535:
-        found = f"{values.dtype} from {values.min()} to {values.max()}"
-    else:
+    missing = int(np.isnan(values).sum())
+    if picture.mode != "F" and values.min() >= 0 and values.max() <= 65535:
         return (values if values.max() <= 255 else values.astype("uint32") >> 8).astype("uint8")
+    found = f"{values.dtype} from {values.min():g} to {values.max():g}"
+    if missing:
+        found = f"{values.dtype} with {missing} NaN"
     raise ValueError(
-        f"{path}: expected whole numbers 0..65535, found {found}. Save the image with 8 or 16 "
-        "bits a "
-        "channel."
+        f"{path}: expected whole numbers 0..65535, found {found}. Save the image with 8 or 16 bits "
+        "a channel."
     )
 
 

@@ -1,6 +1,7 @@
 """The run folder: what a training leaves behind, and how it is found again."""
 
 import csv
+import errno
 import importlib.metadata
 import json
 import os
@@ -68,11 +69,26 @@ def load_run(path: str | Path) -> Run:
 
 
 def write_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a file of another name beside `path`, and rename it when it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Let `write` fill a file of another name beside `path`, and rename it when it is whole.
+
+    Raises:
+        OSError: the folder cannot be written to, or the disk is full.
+    """
     partial = path.with_name(f"partial-{path.name}")
-    write(partial)
-    partial.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(partial)
+        partial.replace(path)
+    except OSError as error:
+        if error.errno == errno.ENOSPC or "errno = 28" in str(error):
+            raise OSError(
+                f"{path}: the disk is full. Free some space and run the same command again: it "
+                "goes on from the last file that is whole."
+            ) from error
+        raise OSError(
+            f"{path}: cannot be written ({error.strerror or error}). Change the permissions, or "
+            "name another folder."
+        ) from error
 
 
 def save_model(model: keras.Model, path: Path) -> None:

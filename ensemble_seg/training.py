@@ -135,10 +135,7 @@ class KeepState(keras.callbacks.Callback):
         write_file(self.path / "history.csv", self._write_history)
         old = _states(self.path)
         state = self.path / "backup" / f"epoch-{epoch + 1:04d}.weights.h5"
-        state.parent.mkdir(exist_ok=True)
-        partial = state.with_name("partial.weights.h5")
-        self.model.save_weights(partial, overwrite=True)
-        partial.replace(state)
+        write_file(state, lambda file: self.model.save_weights(file, overwrite=True))
         for file in old:
             file.unlink()
 
