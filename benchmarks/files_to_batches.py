@@ -91,8 +91,9 @@ def measure(way: str, folder: Path) -> dict:
     if way == "loop":
         import cv2  # noqa: F401
     else:
-        import ensemble_seg  # noqa: F401
         import tensorflow  # noqa: F401
+
+        import ensemble_seg  # noqa: F401
         stream_warm(folder)
     before = peak()
     start = time.perf_counter()

@@ -1,8 +1,8 @@
 """Resized images and masks kept in one file, so that large files are decoded once."""
 
 import hashlib
-import os
 import shutil
+import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +14,7 @@ from .windows import small_pair
 
 Windows = Sequence[tuple[Pair, Box | None]]
 CHANNELS = 4
+RULE = 1  # raise it when the same files are read to other pixels
 
 
 def cached_reader(
@@ -53,17 +54,18 @@ def _fill(path: Path, windows: Windows, size: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     row_bytes = size * size * CHANNELS
     _require_space(path.parent, row_bytes * len(windows))
-    partial = path.with_name(f"partial-{path.name}")
+    partial = path.with_name(f"partial-{uuid.uuid4().hex}-{path.name}")
 
-    def fill(index: int) -> None:
-        image, mask = small_pair(*windows[index], size)
-        row = np.dstack([image, mask]).tobytes()
-        os.pwrite(file.fileno(), row, index * row_bytes)
+    def row(window: tuple[Pair, Box | None]) -> bytes:
+        return np.dstack(small_pair(*window, size)).tobytes()
 
-    with open(partial, "wb") as file, ThreadPoolExecutor() as threads:
-        for _ in threads.map(fill, range(len(windows))):
-            pass
-    partial.replace(path)
+    try:
+        with open(partial, "xb") as file, ThreadPoolExecutor() as threads:
+            file.writelines(threads.map(row, windows))
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def _require_space(folder: Path, needed: int) -> None:
@@ -76,7 +78,7 @@ def _require_space(folder: Path, needed: int) -> None:
 
 
 def _key(windows: Windows, size: int) -> str:
-    digest = hashlib.sha256(str(size).encode())
+    digest = hashlib.sha256(f"{RULE} {size}".encode())
     for pair, box in windows:
         for file in pair[:2]:
             status = file.stat()

@@ -101,7 +101,10 @@ class Dataset:
         """Return a copy without the images whose mask has no lesion. Reads all masks."""
 
         def lesions(split: Split) -> Split:
-            return replace(split, pairs=tuple(p for p in split.pairs if read_mask(p.mask).any()))
+            pairs = tuple(pair for pair in split.pairs if read_mask(pair.mask).any())
+            if not pairs:
+                raise ValueError(f"{self.name}: no image of the {split.name} part has a lesion.")
+            return replace(split, pairs=pairs)
 
         return self.replace(**{part: lesions(getattr(self, part)) for part in PARTS})
 
@@ -112,7 +115,7 @@ class Dataset:
         for part in PARTS:
             split = getattr(self, part)
             for pair, box in split.windows:
-                names = [path.relative_to(split.folder).as_posix() for path in pair[:2]]
+                names = [Path(os.path.relpath(path, split.folder)).as_posix() for path in pair[:2]]
                 digest.update(repr((part, *names, box)).encode())
                 digest.update(pair.image.read_bytes() + pair.mask.read_bytes())
         return digest.hexdigest()

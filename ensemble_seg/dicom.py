@@ -44,7 +44,17 @@ def read_dicom(path: Path) -> np.ndarray:
         return values.astype("uint8")
     if np.isin(values, (0, 1)).all() or np.isin(values, (0, 255)).all():
         return values.astype("uint8")
-    values = apply_voi_lut(apply_modality_lut(values, header), header).astype("float64")
-    low, high = values.min(), values.max()
-    grey = np.round((values - low) / max(high - low, 1e-9) * 255).astype("uint8")
+    try:
+        values = apply_modality_lut(values, header)
+        shown = apply_voi_lut(values, header).astype("float64")
+        low, high = shown.min(), shown.max()
+        if "WindowWidth" in header and "VOILUTSequence" not in header:
+            with np.errstate(over="ignore"):
+                low, high = apply_voi_lut(np.array([-1e9, 1e9]), header)
+    except Exception as error:
+        raise ValueError(
+            f"{path}: not a DICOM image that can be read ({error}). Replace the file or leave it "
+            "out."
+        ) from error
+    grey = np.round((shown - low) / max(high - low, 1e-9) * 255).astype("uint8")
     return 255 - grey if header.PhotometricInterpretation == "MONOCHROME1" else grey

@@ -26,8 +26,10 @@ def k_folds(data: Dataset, folds: int = 5, seed: int = 0) -> list[Dataset]:
         A Dataset for each fold, named as "lgg-mri-fold-1-of-5".
 
     Raises:
-        ValueError: fewer than 2 folds, or too few groups.
+        ValueError: fewer than 2 folds, too few groups, or crops instead of images.
     """
+    if any(getattr(data, part).boxes is not None for part in PARTS):
+        raise ValueError("Expected whole images. Found crops: make the folds first, then crop.")
     pairs = sorted({pair for part in PARTS for pair in getattr(data, part).pairs})
     groups = len({pair.group for pair in pairs})
     if not 2 <= folds <= groups - 1:
@@ -35,10 +37,13 @@ def k_folds(data: Dataset, folds: int = 5, seed: int = 0) -> list[Dataset]:
             "Invalid value for argument `folds`. Expected a number from 2 to one less than there "
             f"are groups ({groups}). Received: folds={folds}."
         )
+    strata = _strata(pairs)
+    if np.bincount(strata).max() < folds:
+        strata[:] = 0
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     labels = [pair.group for pair in pairs]
     result = []
-    for number, (rest, test) in enumerate(splitter.split(pairs, _strata(pairs), labels), start=1):
+    for number, (rest, test) in enumerate(splitter.split(pairs, strata, labels), start=1):
         shares = {part: PARTS[part] for part in ("train", "validation")}
         parts = split_by_group((pairs[index] for index in rest), seed, shares)
         parts["test"] = tuple(pairs[index] for index in test)

@@ -1,7 +1,7 @@
 """What a folder holds: the publishers' layouts, and any folder of one's own."""
 
 import re
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from .pairing import (
     MASK_ENDINGS,
@@ -12,6 +12,7 @@ from .pairing import (
     from_manifest,
     groups_in_two_parts,
     image_files,
+    read_text,
 )
 
 ISIC_PARTS = {"Training": "train", "Validation": "validation", "Test": "test"}
@@ -44,7 +45,7 @@ def _first_layout(folder: Path) -> Listing:
         return from_manifest(folder / "manifest.csv")
     if (folder / LGG_FOLDER).is_dir():
         return lgg_mri(folder / LGG_FOLDER)
-    if folder.name == LGG_FOLDER:
+    if folder.resolve().name == LGG_FOLDER:
         return lgg_mri(folder)
     if any((folder / ISIC_INPUT.format(part)).is_dir() for part in ISIC_PARTS):
         return isic_2018(folder)
@@ -95,19 +96,19 @@ def lgg_mri(folder: Path) -> Listing:
 
 def with_lists(folder: Path, listing: Listing) -> Listing:
     """Split a listing as train.txt, val.txt and test.txt say, where they are there."""
-    lists = {part: folder / f"{name}.txt" for name, part in SPLITS.items()}
-    lists = {part: file for part, file in lists.items() if file.is_file()}
+    files = {folder / f"{name}.txt": part for name, part in SPLITS.items()}
+    lists = {part: file for file, part in files.items() if file.is_file()}
     if not lists:
         return listing
     pairs = {pair.image.stem: pair for pair in listing.parts[""]}
     parts: dict[str, list[Pair]] = {}
     problems = list(listing.problems)
     for part, file in lists.items():
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-        names = [Path(line.strip()).name for line in lines if line.strip()]
+        lines = read_text(file).splitlines()
+        names = [PureWindowsPath(line.strip()).name for line in lines if line.strip()]
         stems = [name if name in pairs else Path(name).stem for name in names]
         problems += [f"{file}: no image '{stem}'." for stem in stems if stem not in pairs]
-        parts[part] = [pairs[stem] for stem in stems if stem in pairs]
+        parts[part] = [pairs[stem] for stem in dict.fromkeys(stems) if stem in pairs]
     listed = {pair for part in parts.values() for pair in part}
     unlisted = [pair.image.name for pair in pairs.values() if pair not in listed]
     if unlisted:

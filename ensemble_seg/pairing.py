@@ -1,8 +1,8 @@
 """Which image belongs to which mask, by name or as a manifest says, and what does not fit."""
 
 import csv
+import os
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -101,7 +101,23 @@ def image_stems(
 def image_files(folder: Path) -> list[Path]:
     """Return the files of a folder that have an image's suffix, sorted by name."""
     files = folder.iterdir() if folder.is_dir() else ()
-    return sorted(file for file in files if file.suffix.lower() in SUFFIXES)
+    return sorted(
+        file
+        for file in files
+        if file.suffix.lower() in SUFFIXES and file.name[0] != "." and not file.is_dir()
+    )
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a UTF-8 file.
+
+    Raises:
+        ValueError: another encoding.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: expected UTF-8 text. Save the file as UTF-8.") from None
 
 
 def from_manifest(manifest: Path) -> Listing:
@@ -110,8 +126,7 @@ def from_manifest(manifest: Path) -> Listing:
     Paths are relative to the table's folder. Where group is empty the image is a group of its own.
     split is train, validation (or val) or test, in each row or in none.
     """
-    with open(manifest, newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.DictReader(file))
+    rows = list(csv.DictReader(read_text(manifest).splitlines()))
     columns = [str(column) for column in rows[0]] if rows else []
     if not {"image", "mask"} <= set(columns):
         return Listing(
@@ -129,15 +144,14 @@ def from_manifest(manifest: Path) -> Listing:
             problems.append(f"{manifest}, line {number}: {problem}")
             continue
         image, mask = (manifest.parent / row[column] for column in ("image", "mask"))
-        pair = Pair(image, mask, row.get("group") or row["image"])
-        parts.setdefault(SPLITS[row["split"]] if row.get("split") else "", []).append(pair)
+        pair = Pair(image, mask, (row.get("group") or "").strip() or row["image"])
+        parts.setdefault(SPLITS.get(_split(row), ""), []).append(pair)
     if "" in parts and len(parts) > 1:
         problems.append(
             f"{manifest}: {len(parts[''])} of {len(rows)} rows have no split. Give one to each "
-            "row, "
-            "or to none."
+            "row, or to none."
         )
-    return Listing(parts, problems + _doubled_images(manifest, rows))
+    return Listing(parts, problems + _doubled_images(manifest, parts))
 
 
 def groups_in_two_parts(parts: dict[str, list[Pair]]) -> list[str]:
@@ -160,13 +174,18 @@ def _row_problem(folder: Path, row: dict[str, str]) -> str:
     for column in ("image", "mask"):
         if not row[column] or not (folder / row[column]).is_file():
             return f"no {column} file '{row[column] or ''}'."
-    if row.get("split") and row["split"] not in SPLITS:
+    if _split(row) and _split(row) not in SPLITS:
         return f"expected a split of {', '.join(SPLITS)}, found '{row['split']}'."
     return ""
 
 
-def _doubled_images(manifest: Path, rows: Iterable[dict[str, str]]) -> list[str]:
-    counts = Counter(row["image"] for row in rows)
+def _split(row: dict[str, str]) -> str:
+    return (row.get("split") or "").strip().lower()
+
+
+def _doubled_images(manifest: Path, parts: dict[str, list[Pair]]) -> list[str]:
+    images = [pair.image for pairs in parts.values() for pair in pairs]
+    counts = Counter(Path(os.path.relpath(image, manifest.parent)).as_posix() for image in images)
     return [
         f"{manifest}: image '{name}' stands in {count} rows. Keep one."
         for name, count in counts.items()

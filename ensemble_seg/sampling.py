@@ -1,6 +1,7 @@
 """The sampling method: choose images by imbalance ratio, crop them around their lesions."""
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -8,7 +9,7 @@ import numpy as np
 from skimage.measure import label, regionprops
 
 from .datasets import Dataset, Split
-from .pairing import Box
+from .pairing import Box, Pair
 from .presets import Preset
 from .reading import read_mask
 
@@ -109,13 +110,18 @@ def crop_split(
     if split.boxes is not None:
         raise ValueError(f"The {split.name} split holds crops already. Pass whole images.")
     margin, crops, counts = checked_margin(margin), [], [0, 0, 0]
-    for pair in split.pairs:
+
+    def look(pair: Pair) -> tuple[int, list[Box]]:
         mask = read_mask(pair.mask)
         fate = _fate(mask, threshold)
-        counts[fate] += 1
-        if fate == KEPT:
-            found = lesion_boxes(mask, margin) if each_lesion else [lesion_box(mask, margin)]
-            crops += [(pair, box) for box in found]
+        if fate != KEPT:
+            return fate, []
+        return fate, lesion_boxes(mask, margin) if each_lesion else [lesion_box(mask, margin)]
+
+    with ThreadPoolExecutor() as threads:
+        for pair, (fate, boxes) in zip(split.pairs, threads.map(look, split.pairs), strict=True):
+            counts[fate] += 1
+            crops += [(pair, box) for box in boxes]
     counts = Counts(*counts, len(crops))
     if not crops:
         raise ValueError(
@@ -163,7 +169,7 @@ def _widen(box: Box, shape: tuple[int, int], margin: tuple[int, ...]) -> Box:
 
 def _checked_mask(mask: np.ndarray) -> np.ndarray:
     mask = np.asarray(mask)
-    if mask.ndim != 2 or not np.isin(mask, (0, 1)).all():
+    if mask.ndim != 2 or not ((mask == 0) | (mask == 1)).all():
         values = ", ".join(str(value) for value in np.unique(mask)[:5])
         raise ValueError(
             "Invalid value for argument `mask`. Expected an array (H, W) of 0 and 1. Received: "

@@ -68,6 +68,7 @@ def small_image(path: Path, size: int, box: Box | None = None) -> np.ndarray:
     shorter = min(bottom - top, right - left)
     scale = next((scale for scale in SCALES if shorter >= scale * size), 1)
     if box is not None:
+        picture.close()
         return _small_jpeg_window(path, size, box, scale)
     if scale > 1:
         picture.draft(picture.mode, (width // scale, height // scale))
@@ -88,9 +89,9 @@ def small_mask(path: Path, size: int, box: Box | None = None) -> np.ndarray:
     grey = read_grey(path)
     threshold = mask_threshold(grey, str(path))
     top, left, bottom, right = box or (0, 0, *grey.shape)
-    centres = (np.arange(size) + 0.5) / size
-    rows = (top + centres * (bottom - top)).astype(int)
-    columns = (left + centres * (right - left)).astype(int)
+    centres = 2 * np.arange(size) + 1  # of the small pixels, in units of half of one
+    rows = top + centres * (bottom - top) // (2 * size)
+    columns = left + centres * (right - left) // (2 * size)
     return (grey[rows][:, columns] >= threshold).astype("uint8")
 
 
@@ -105,9 +106,11 @@ def resize_image(image: np.ndarray, size: int, window: Window | None = None) -> 
     Returns:
         (size, size, 3) uint8.
     """
-    corners = window and (window[1], window[0], window[3], window[2])
-    picture = Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR, corners)
-    return np.asarray(picture)
+    top, left, bottom, right = window or (0, 0, *image.shape[:2])
+    y, x = int(top), int(left)  # cut first: Pillow's filter would reach beyond the window
+    picture = Image.fromarray(image[y : math.ceil(bottom), x : math.ceil(right)])
+    corners = (left - x, top - y, right - x, bottom - y)
+    return np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR, corners))
 
 
 def _small_jpeg_window(path: Path, size: int, box: Box, scale: int) -> np.ndarray:

@@ -61,7 +61,9 @@ def test_a_manifest_gives_the_groups(disks):
     data = es.load_dataset(disks)
     assert {pair.group for pair in all_pairs(data)} == {f"patient {n}" for n in range(10)}
     (disks / "manifest.csv").write_text("image,group\na,b")
-    with pytest.raises(ValueError, match=r"manifest.csv: expected rows with columns image and mask"):
+    with pytest.raises(
+        ValueError, match=r"manifest.csv: expected rows with columns image and mask"
+    ):
         es.load_dataset(disks)
 
 
@@ -106,7 +108,9 @@ def test_masks_of_a_split_keep_their_order(disks):
 
 def test_missing_partners(disks):
     (disks / "masks" / "disk_05.png").unlink()
-    with pytest.raises(ValueError, match=r"images.disk_05.png: no mask 'disk_05.\*' in .*masks. Add it"):
+    with pytest.raises(
+        ValueError, match=r"images.disk_05.png: no mask 'disk_05.\*' in .*masks. Add it"
+    ):
         es.load_dataset(disks)
     (disks / "images" / "disk_05.png").unlink()
     (disks / "images" / "disk_06.png").unlink()
@@ -128,7 +132,9 @@ def test_empty_folder(tmp_path):
 def test_unknown_names(tmp_path):
     with pytest.raises(ValueError, match=r"Unknown data set 'phantom'. Did you mean 'phantoms'"):
         es.load_dataset("phantom")
-    with pytest.raises(FileNotFoundError, match=r"'kvasir-seg': no folder .*Kvasir-SEG. Get it with"):
+    with pytest.raises(
+        FileNotFoundError, match=r"'kvasir-seg': no folder .*Kvasir-SEG. Get it with"
+    ):
         es.load_dataset("kvasir-seg", tmp_path)
 
 

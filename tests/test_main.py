@@ -76,7 +76,10 @@ def test_train_evaluate_predict(disks, tmp_path, capsys):
         (["train", "--preset", "quick,margin=-3"], "`margin`. Expected non-negative whole pixels"),
         (["train", "--preset", "quick,loss=foo"], "Unknown loss 'foo'"),
         (["train", "--preset", "quick,epochs=none"], "`epochs`. Expected a value of type int"),
-        (["train", "--dataset", "lgg-mri"], "'lgg-mri': no folder data/lgg-mri-segmentation. Get it with"),
+        (
+            ["train", "--dataset", "lgg-mri"],
+            "'lgg-mri': no folder data/lgg-mri-segmentation. Get it with",
+        ),
         (["predict", ".", "--model", "nowhere.keras"], "nowhere.keras: no such model"),
     ],
 )
