@@ -23,6 +23,32 @@ def download(options: argparse.Namespace) -> None:
     print(f"{options.name}: in {download(options.name, options.data_dir)}")
 
 
+def check(options: argparse.Namespace) -> None:
+    """Say what a data set holds, what is wrong with it, and what leaks between its parts."""
+    from tqdm import tqdm
+
+    from .duplicates import write_manifest
+    from .inspecting import inspect_dataset
+    from .inspection_plots import picture
+
+    def bar(items):
+        return tqdm(items, desc="check", unit=" pairs", leave=False)
+
+    found = inspect_dataset(options.dataset, options.data_dir, progress=bar)
+    print(found)
+    if options.picture:
+        picture(found, options.picture)
+        print(f"Picture: {options.picture}")
+    if options.write_manifest:
+        number = write_manifest(found, options.write_manifest)
+        print(
+            f"Manifest: {options.write_manifest}, {number} pairs with another group. Put it at "
+            f"{found.folder / 'manifest.csv'}, which load_dataset reads."
+        )
+    if not found.is_trainable:
+        raise ValueError(f"Training is impossible; problems: {len(found.problems)}, listed above.")
+
+
 def phantoms(options: argparse.Namespace) -> None:
     """Draw a data set of phantoms."""
     from .phantoms import write_phantoms
@@ -119,6 +145,19 @@ def _parser() -> argparse.ArgumentParser:
     fetch = add(download)
     fetch.add_argument("name", help="kvasir-seg, isic-2018 (13.8 GB) or lgg-mri (needs a login)")
     fetch.add_argument("--data-dir", type=Path, help="where the data set goes (data)")
+
+    look = add(check)
+    look.add_argument("dataset", nargs="?", help="a name or a folder (phantoms)")
+    look.add_argument("--data-dir", help="folder of the named data sets")
+    look.add_argument(
+        "--picture", type=Path, metavar="FILE.png", help="draw lesion sizes and leaks"
+    )
+    look.add_argument(
+        "--write-manifest",
+        type=Path,
+        metavar="FILE.csv",
+        help="a manifest in which near duplicates share a group",
+    )
 
     draw = add(phantoms)
     draw.add_argument("out", type=Path, help="folder to make")

@@ -95,3 +95,29 @@ def test_wrong_usage_is_exit_2(capsys):
         with pytest.raises(SystemExit) as stopped:
             main(arguments)
         assert stopped.value.code == 2
+
+
+def test_check_prints_a_table_and_ends_with_1_where_training_is_impossible(disks, tmp_path, capsys):
+    picture, manifest = tmp_path / "check.png", tmp_path / "groups.csv"
+    options = ["--picture", str(picture), "--write-manifest", str(manifest)]
+    assert main(["check", str(disks), *options]) == 0
+    table = capsys.readouterr().out
+    assert "pairs             20: 14 train, 2 validation, 4 test" in table
+    assert "Training is possible." in table
+    assert Image.open(picture).width > 500
+    assert len(manifest.read_text().splitlines()) == 21
+    (disks / "masks" / "disk_03.png").write_bytes(b"")
+    assert main(["check", str(disks)]) == 1
+    printed = capsys.readouterr()
+    assert "disk_03.png: an empty file (0 bytes)" in printed.out
+    assert printed.err.endswith(
+        "ensemble_seg: Training is impossible; problems: 1, listed above.\n"
+    )
+
+
+def test_download_names_the_folder(disks, capsys):
+    (disks / "Kvasir-SEG").mkdir()
+    assert main(["download", "kvasir-seg", "--data-dir", str(disks)]) == 0
+    assert f"kvasir-seg: in {disks / 'Kvasir-SEG'}" in capsys.readouterr().out
+    assert main(["download", "kvasir"]) == 1
+    assert "Did you mean 'kvasir-seg'?" in capsys.readouterr().err

@@ -1,0 +1,235 @@
+"""How an inspection of a data set is shown: its warnings, its table and its picture."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from .plots import BLACK, BLUE, GREEN, ORANGE, _bare, _plain
+from .splitting import PARTS
+from .windows import small_image
+
+if TYPE_CHECKING:
+    from .inspecting import Inspection, Record
+
+SHOWN = 10
+COLOURS = dict(zip(PARTS, (BLUE, ORANGE, GREEN), strict=True))
+
+
+def warnings(found: Inspection) -> list[str]:
+    """Return what one should know before training, leaks first, one message each."""
+    records = found.records
+    sizes = {record.size for record in records if record.size}
+    kinds = Counter(record.kind for record in records if record.kind)
+    ambiguous = [record.ambiguous for record in records if record.ambiguous]
+    counted = {
+        "masks are empty: no lesion.": [r for r in records if r.pixels and not r.lesion],
+        "masks are full: lesion everywhere. Look at them.": _full(records),
+        "images have an EXIF orientation and are turned upright; masks must be upright, too.": [
+            record for record in records if record.turned
+        ],
+        "images have no pre-contrast channel: the first equals the second (FLAIR).": [
+            record for record in records if "first" in record.copies
+        ],
+        "images have no post-contrast channel: the third equals the second (FLAIR).": [
+            record for record in records if "third" in record.copies
+        ],
+    }
+    messages = _leaks(found) + _doubles(found)
+    messages += [f"{len(which)} {what}" for what, which in counted.items() if which]
+    if ambiguous:
+        messages.append(
+            f"{len(ambiguous)} masks have {sum(ambiguous)} ambiguous pixels (16..199), which are "
+            "cut at 127."
+        )
+    if any(not kind.endswith(" RGB") for kind in kinds):
+        others = [f"{n} {kind}" for kind, n in kinds.items() if not kind.endswith(" RGB")]
+        messages.append(f"Images of other modes are turned into RGB: {', '.join(others)}.")
+    if len(sizes) > 1:
+        messages.append(f"{len(sizes)} image sizes: all become the network's square input.")
+    return messages
+
+
+def lesion_problems(records: Iterable[Record]) -> list[str]:
+    """Return a message if there are training masks and none of them has a lesion."""
+    train = [record for record in records if record.part == "train" and record.pixels]
+    if not train or any(record.lesion for record in train):
+        return []
+    return [
+        f"Expected training images with a lesion. Found {len(train)} readable training masks, all "
+        "without one. Add lesions, or check that 255 (or 1) is lesion in the masks."
+    ]
+
+
+def table(found: Inspection) -> str:
+    """Return the facts, the problems, the warnings and a verdict as plain text."""
+    facts = _facts(found)
+    width = max(map(len, facts)) + 2
+    lines = [f"{name:{width}}{value}" for name, value in facts.items()]
+    for title, messages in (("Problems", found.problems), ("Warnings", found.warnings)):
+        if messages:
+            lines += ["", f"{title} ({len(messages)})", *_shortened(messages)]
+    number = f"{len(found.problems)} problem{'s' if len(found.problems) > 1 else ''}"
+    verdict = f"impossible: {number}" if found.problems else "possible"
+    return "\n".join([*lines, "", f"Training is {verdict}."])
+
+
+def picture(found: Inspection, path: str | Path) -> None:
+    """Write a histogram of the lesion fractions and, if there are any, the worst leaks as PNG."""
+    leaks = found.leaks[:4]
+    figure = plt.figure(figsize=(10, 4 + 2.9 * -(-len(leaks) // 2)), layout="constrained")
+    heights = [4] + [2.9] * -(-len(leaks) // 2)
+    grid = figure.add_gridspec(len(heights), 4, height_ratios=heights)
+    _histogram(figure.add_subplot(grid[0, :]), found)
+    for number, near in enumerate(leaks):
+        for side in (0, 1):
+            record = found.records[near[side]]
+            axis = figure.add_subplot(grid[1 + number // 2, 2 * (number % 2) + side])
+            axis.imshow(small_image(record.pair.image, 256))
+            axis.set_title(f"{_cut(record.pair.image.name)}\n{record.part}", fontsize=9)
+            axis.set_xlabel("" if side else f"leak {number + 1}, similarity {near.similarity:.2f}")
+            _bare([axis])
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110, format="png")
+    plt.close(figure)
+
+
+def _histogram(axis, found: Inspection) -> None:
+    highest = 100 * found.fractions().max(initial=0)
+    bins = np.linspace(0, max(40, 10 * np.ceil(highest / 10)), 41)
+    values = {part: 100 * found.fractions(part) for part in PARTS}
+    filled = {part: share[share > 0] for part, share in values.items()}
+    axis.hist(
+        list(filled.values()),
+        bins,
+        stacked=True,
+        color=[COLOURS[part] for part in filled],
+        label=[f"{part}, {len(share)} images with a lesion" for part, share in filled.items()],
+    )
+    share = 100 * np.mean([record.kept for record in found.records]) if found.records else 0
+    axis.axvline(25, color=BLACK, linestyle="--")
+    axis.annotate(
+        f" ratio 3 (25 % lesion): the sampling\n model sees what lies left, {share:.0f} % of all",
+        (25, 0.97),
+        xycoords=("data", "axes fraction"),
+        va="top",
+    )
+    empty = sum(int((share == 0).sum()) for share in values.values())
+    title = f"{found.name}: how much of each image is lesion (stacked by part)"
+    axis.set_title(f"{title}\n{empty} empty masks are not drawn" if empty else title)
+    axis.set(xlabel="lesion pixels, % of the image", ylabel="images", xlim=(0, bins[-1]))
+    axis.legend(loc="center right")
+    _plain(axis)
+
+
+def _facts(found: Inspection) -> dict[str, str]:
+    records = found.records
+    parts = Counter(record.part for record in records)
+    parts_text = ", ".join(f"{parts[part]} {part}" for part in PARTS)
+    groups = len({record.pair.group for record in records})
+    read = [record for record in records if record.pixels]
+    train = [record for record in read if record.part == "train"]
+    within = sum(found.same(near, "pair.group") for near in found.near)
+    exact = [len({records[number].part for number in same}) for same in found.exact]
+    return {
+        "data set": found.name,
+        "folder": str(found.folder),
+        "pairs": f"{len(records)}: {parts_text}" + (f" ({found.split})" if found.split else ""),
+        "groups": "each image its own" if groups == len(records) else str(groups),
+        "image sizes": _sizes(records),
+        "image kinds": _counts(record.kind for record in records),
+        "mask values": _counts(record.values for record in records),
+        "ambiguous pixels": f"{sum(record.ambiguous for record in read)} in "
+        f"{sum(record.ambiguous > 0 for record in read)} masks",
+        "lesion fraction": _percentiles([record.fraction for record in read if record.lesion]),
+        "ratio >= 3": f"{sum(r.kept for r in train)} of {len(train)} training images, "
+        f"{sum(r.kept for r in read)} of {len(read)} in all",
+        "empty masks": str(sum(not record.lesion for record in read)),
+        "full masks": str(len(_full(read))),
+        "exact duplicates": f"{len(exact)} files stand twice or more, "
+        f"{sum(parts > 1 for parts in exact)} of them across parts",
+        "near duplicates": f"{len(found.near)} pairs, {len(found.leaks)} of them across parts, "
+        f"{within} within a group",
+        "data hash": found.hash[:12] or "none",
+    }
+
+
+def _sizes(records: Iterable[Record]) -> str:
+    sizes = sorted((r.size for r in records if r.size), key=lambda size: (np.prod(size), size))
+    if not sizes:
+        return "none"
+    texts = [f"{width} x {height}" for height, width in sizes]
+    if sizes[0] == sizes[-1] and len(set(sizes)) == 1:
+        return f"{texts[0]}, all"
+    middle = texts[len(texts) // 2]
+    return f"{texts[0]} to {texts[-1]}, median {middle}, {len(set(sizes))} different"
+
+
+def _percentiles(fractions: list[float]) -> str:
+    if not fractions:
+        return "none"
+    low, middle, high = 100 * np.percentile(fractions, (10, 50, 90))
+    return f"{low:.1f} % / {middle:.1f} % / {high:.1f} % (10th / 50th / 90th percentile, not empty)"
+
+
+def _counts(values: Iterable[str]) -> str:
+    counts = Counter(value for value in values if value)
+    return ", ".join(f"{value} ({count})" for value, count in counts.most_common()) or "none"
+
+
+def _full(records: Iterable[Record]) -> list[Record]:
+    return [record for record in records if record.pixels and record.lesion == record.pixels]
+
+
+def _leaks(found: Inspection) -> list[str]:
+    exact = sum(not found.same(same, "part") for same in found.exact)
+    if not found.leaks and not exact:
+        return []
+    cure = "Write a manifest that keeps them together with --write-manifest."
+    if any(record.official for record in found.records):
+        cure = "The parts are official, so they are left alone: say so with your scores."
+    return [
+        f"A leak: {len(found.leaks)} near and {exact} exact duplicates stand in two parts, so not "
+        f"all test images are unseen. {cure}"
+    ]
+
+
+def _doubles(found: Inspection) -> list[str]:
+    """Name exact and near duplicates; near ones of one group and part are only counted."""
+    exact, near = defaultdict(list), defaultdict(list)
+    for same in found.exact:
+        leak = not found.same(same, "part")
+        what = "the same file, byte for byte"
+        exact[leak].append(f"{_names(found, same)}: {what}{', across parts' if leak else ''}.")
+    for edge in found.near:
+        leak = not found.same(edge, "part")
+        if leak or not found.same(edge, "pair.group"):
+            where = "a leak: near duplicates across parts" if leak else "near duplicates"
+            near[leak].append(f"{_names(found, edge[:2])}: {where}, similarity {edge[2]:.2f}.")
+    return exact[True] + near[True] + exact[False] + near[False]
+
+
+def _names(found: Inspection, numbers: Iterable[int]) -> str:
+    records = [found.records[number] for number in numbers]
+    return " and ".join(f"{record.pair.image.name} ({record.part})" for record in records)
+
+
+def _shortened(messages: Iterable[str]) -> list[str]:
+    """Return at most ten messages of a kind; what follows the file's name tells the kind."""
+    kinds = defaultdict(list)
+    for message in messages:
+        kinds[message.partition(": ")[2][:20] or message].append(message)
+    lines = []
+    for same in kinds.values():
+        lines += [f"  {message}" for message in same[:SHOWN]]
+        lines += [f"  ... and {len(same) - SHOWN} more"] if same[SHOWN:] else []
+    return lines
+
+
+def _cut(name: str, length: int = 30) -> str:
+    return name if len(name) <= length else f"{name[: length // 2]}...{name[-length // 2 + 3 :]}"
