@@ -94,6 +94,7 @@ def evaluate(options: argparse.Namespace) -> None:
         models[name] = load_or_train(name, data, preset, options.runs_dir).model
     models["ensemble"] = build_ensemble(list(models.values()), preset.weights)
     print(score_table({name: evaluate(model, data.test) for name, model in models.items()}))
+    print(f"\n{data.name}: {len(data.test)} test images, data hash {data.hash[:12]}")
 
 
 def predict(options: argparse.Namespace) -> None:

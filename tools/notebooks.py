@@ -80,6 +80,9 @@ def set_folders() -> None:
     for name, default in (("RUNS_DIR", "runs"), ("DATA_DIR", "data")):
         given = os.environ.get(f"ENSEMBLE_SEG_{name}")
         os.environ[f"ENSEMBLE_SEG_{name}"] = str(Path(given).resolve() if given else ROOT / default)
+    if os.environ.get("ENSEMBLE_SEG_CACHE_DIR"):
+        cache = Path(os.environ["ENSEMBLE_SEG_CACHE_DIR"])
+        os.environ["ENSEMBLE_SEG_CACHE_DIR"] = str(cache.resolve())
     dataset = os.environ.get("ENSEMBLE_SEG_DATASET", "")
     if dataset not in ("", "phantoms") and Path(dataset).is_dir():
         os.environ["ENSEMBLE_SEG_DATASET"] = str(Path(dataset).resolve())
