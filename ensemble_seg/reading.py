@@ -72,20 +72,28 @@ def mask_from_grey(grey: np.ndarray, name: str = "mask") -> np.ndarray:
         array([[0, 0, 1, 1]], dtype=uint8)
     """
     grey = np.asarray(grey)
-    return (grey >= mask_threshold(grey, name)).astype("uint8")
+    counts = np.bincount(grey.astype("uint8", copy=False).ravel(), minlength=256)
+    return (grey >= mask_threshold(counts, name)).astype("uint8")
 
 
-def mask_threshold(grey: np.ndarray, name: str = "mask") -> int:
+def mask_threshold(counts: np.ndarray | list[int], name: str = "mask") -> int:
     """Return the lowest value that means lesion in a mask file: 1 of {0, 1}, else 128.
 
-    Args, errors: as `mask_from_grey`.
+    Args:
+        counts: (256,) how many pixels have each grey value.
+        name: what to call the mask in an error.
+
+    Raises:
+        ValueError: as `mask_from_grey`.
     """
-    highest = grey.max(initial=0)
+    counts = np.asarray(counts)
+    values = np.flatnonzero(counts)
+    highest = values.max(initial=0)
     if highest <= 1:
         return 1
-    if highest < CLEAR_LESION or ambiguous_pixels(grey) > AMBIGUOUS_SHARE * grey.size:
-        values, counts = np.unique(grey, return_counts=True)
-        found = ", ".join(str(value) for value in values[np.argsort(-counts)][:6])
+    ambiguous = counts[CLEAR_BACKGROUND + 1 : CLEAR_LESION].sum()
+    if highest < CLEAR_LESION or ambiguous > AMBIGUOUS_SHARE * counts.sum():
+        found = ", ".join(str(value) for value in values[np.argsort(-counts[values])][:6])
         raise ValueError(
             f"{name}: expected a mask of two classes, with values 0 and 1 or 0 and 255 (JPEG greys "
             f"near them are fine). Found {len(values)} values, most often {found}. Save one mask "
@@ -131,7 +139,11 @@ def read_grey(path: str | Path) -> np.ndarray:
 
 
 def _is_grey(colours: np.ndarray, tolerance: int = 16) -> bool:
-    return bool((np.ptp(colours.astype("int16"), axis=-1) <= tolerance).all())
+    red, green, blue = np.moveaxis(colours.astype("int16"), -1, 0)
+    return all(
+        np.abs(a - b).max(initial=0) <= tolerance
+        for a, b in ((red, green), (green, blue), (blue, red))
+    )
 
 
 def open_picture(path: str | Path) -> Image.Image:

@@ -12,7 +12,6 @@ from .reading import (
     mask_threshold,
     open_picture,
     orientation,
-    read_grey,
     read_image,
     read_mask,
     rgb_pixels,
@@ -73,12 +72,14 @@ def small_image(path: Path, size: int, box: Box | None = None) -> np.ndarray:
     if scale > 1:
         picture.draft(picture.mode, (width // scale, height // scale))
     whole = (0, 0, width / scale, height / scale)
-    picture = decoded(picture, path).convert("RGB")
+    picture = decoded(picture, path)
+    if picture.mode != "RGB":
+        picture = picture.convert("RGB")
     return np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR, whole))
 
 
 def small_mask(path: Path, size: int, box: Box | None = None) -> np.ndarray:
-    """Read a window of a mask file, resized to the nearest pixel.
+    """Read a window of a mask file, resized to the nearest pixel; halfway, either neighbour.
 
     Returns:
         (size, size) uint8 of 0 and 1.
@@ -86,13 +87,15 @@ def small_mask(path: Path, size: int, box: Box | None = None) -> np.ndarray:
     Raises:
         FileNotFoundError, ValueError: as `read_mask`.
     """
-    grey = read_grey(path)
-    threshold = mask_threshold(grey, str(path))
-    top, left, bottom, right = box or (0, 0, *grey.shape)
-    centres = 2 * np.arange(size) + 1  # of the small pixels, in units of half of one
-    rows = top + centres * (bottom - top) // (2 * size)
-    columns = left + centres * (right - left) // (2 * size)
-    return (grey[rows][:, columns] >= threshold).astype("uint8")
+    picture = open_picture(path)
+    if picture.mode != "L" or orientation(picture) != 1:
+        picture = Image.fromarray(read_mask(path))
+    picture = decoded(picture, path)
+    threshold = mask_threshold(picture.histogram(), str(path))
+    top, left, bottom, right = box or (0, 0, picture.height, picture.width)
+    corners = (left, top, right, bottom)
+    small = picture.resize((size, size), Image.Resampling.NEAREST, corners)
+    return (np.asarray(small) >= threshold).astype("uint8")
 
 
 def resize_image(image: np.ndarray, size: int, window: Window | None = None) -> np.ndarray:
