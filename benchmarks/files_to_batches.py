@@ -21,15 +21,16 @@ import numpy as np
 
 SIZE, BATCH = 256, 8
 KINDS = {
-    "352 x 352 JPEG, 1,000 pairs": (352, 352, 1000, 3.0),
-    "352 x 352 JPEG, 10,000 pairs": (352, 352, 10_000, 3.0),
-    "6000 x 4000 JPEG, smooth, 30 pairs": (4000, 6000, 30, 0.0),
-    "6000 x 4000 JPEG, camera noise, 30 pairs": (4000, 6000, 30, 4.0),
+    "352 x 352, JPEG masks, 1,000 pairs": (352, 352, 1000, 3.0, ".jpg"),
+    "352 x 352, JPEG masks, 10,000 pairs": (352, 352, 10_000, 3.0, ".jpg"),
+    "6000 x 4000 smooth, JPEG masks, 30 pairs": (4000, 6000, 30, 0.0, ".jpg"),
+    "6000 x 4000 with camera noise, JPEG masks, 30 pairs": (4000, 6000, 30, 4.0, ".jpg"),
+    "6000 x 4000 with camera noise, PNG masks, 30 pairs": (4000, 6000, 30, 4.0, ".png"),
 }
 DISTINCT = {352: 100, 4000: 3}
 
 
-def draw(folder: Path, height: int, width: int, pairs: int, noise: float) -> int:
+def draw(folder: Path, height: int, width: int, pairs: int, noise: float, ending: str) -> int:
     """Write phantoms at another size, then links to them; return the mean bytes of an image."""
     from PIL import Image
 
@@ -40,10 +41,10 @@ def draw(folder: Path, height: int, width: int, pairs: int, noise: float) -> int
     distinct = DISTINCT[height]
     for number in range(pairs):
         image, mask = (folder / kind / f"{number:05d}" for kind in ("images", "masks"))
-        image, mask = image.with_suffix(".jpg"), mask.with_suffix(".png")
+        image, mask = image.with_suffix(".jpg"), mask.with_suffix(ending)
         if number >= distinct:
             image.symlink_to(folder / "images" / f"{number % distinct:05d}.jpg")
-            mask.symlink_to(folder / "masks" / f"{number % distinct:05d}.png")
+            mask.symlink_to(folder / "masks" / f"{number % distinct:05d}{ending}")
             continue
         rng = np.random.default_rng(number)
         small, small_mask = draw_phantom(rng)[:2]
@@ -51,7 +52,7 @@ def draw(folder: Path, height: int, width: int, pairs: int, noise: float) -> int
         pixels = np.asarray(large) + rng.normal(0, noise, (height, width, 1)).astype("float32")
         Image.fromarray(pixels.clip(0, 255).astype("uint8")).save(image, quality=90)
         nearest = Image.fromarray(small_mask * np.uint8(255))
-        nearest.resize((width, height), Image.Resampling.NEAREST).save(mask)
+        nearest.resize((width, height), Image.Resampling.NEAREST).save(mask, quality=90)
     sizes = [file.stat().st_size for file in sorted((folder / "images").iterdir())[:distinct]]
     return int(np.mean(sizes))
 
@@ -94,6 +95,7 @@ def measure(way: str, folder: Path) -> dict:
         import tensorflow  # noqa: F401
 
         import ensemble_seg  # noqa: F401
+
         stream_warm(folder)
     before = peak()
     start = time.perf_counter()

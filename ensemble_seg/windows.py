@@ -8,6 +8,7 @@ from PIL import Image
 
 from .pairing import Box, Pair
 from .reading import (
+    THRESHOLD,
     decoded,
     mask_threshold,
     open_picture,
@@ -59,27 +60,24 @@ def small_image(path: Path, size: int, box: Box | None = None) -> np.ndarray:
         FileNotFoundError, ValueError: as `read_image`.
     """
     picture = open_picture(path)
-    width, height = picture.size
-    is_jpeg = picture.format == "JPEG" and picture.mode in ("RGB", "L")
-    if not is_jpeg or orientation(picture) != 1:
+    if not _is_plain_jpeg(picture):
         return resize_image(rgb_pixels(picture, path), size, box)
-    top, left, bottom, right = box or (0, 0, height, width)
-    shorter = min(bottom - top, right - left)
-    scale = next((scale for scale in SCALES if shorter >= scale * size), 1)
+    scale = _scale(picture, size, box)
     if box is not None:
         picture.close()
         return _small_jpeg_window(path, size, box, scale)
-    if scale > 1:
-        picture.draft(picture.mode, (width // scale, height // scale))
-    whole = (0, 0, width / scale, height / scale)
+    corners = _draft(picture, picture.mode, scale, box)
     picture = decoded(picture, path)
     if picture.mode != "RGB":
         picture = picture.convert("RGB")
-    return np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR, whole))
+    return np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR, corners))
 
 
 def small_mask(path: Path, size: int, box: Box | None = None) -> np.ndarray:
     """Read a window of a mask file, resized to the nearest pixel; halfway, either neighbour.
+
+    A large JPEG is decoded at a reduced size, as images are: there a pixel is lesion where most of
+    the block that it stands for is. Whether such a mask has two classes `check_pairs` has to say.
 
     Returns:
         (size, size) uint8 of 0 and 1.
@@ -88,12 +86,18 @@ def small_mask(path: Path, size: int, box: Box | None = None) -> np.ndarray:
         FileNotFoundError, ValueError: as `read_mask`.
     """
     picture = open_picture(path)
-    if picture.mode != "L" or orientation(picture) != 1:
+    scale = 1
+    if _is_plain_jpeg(picture):
+        scale = _scale(picture, size, box)
+    elif picture.mode != "L" or orientation(picture) != 1:
         picture = Image.fromarray(read_mask(path))
+    corners = _draft(picture, "L", scale, box)
     picture = decoded(picture, path)
-    threshold = mask_threshold(picture.histogram(), str(path))
-    top, left, bottom, right = box or (0, 0, picture.height, picture.width)
-    corners = (left, top, right, bottom)
+    counts = picture.histogram()
+    if scale == 1:
+        threshold = mask_threshold(counts, str(path))
+    else:
+        threshold = THRESHOLD + 1 if any(counts[2:]) else 1
     small = picture.resize((size, size), Image.Resampling.NEAREST, corners)
     return (np.asarray(small) >= threshold).astype("uint8")
 
@@ -114,6 +118,26 @@ def resize_image(image: np.ndarray, size: int, window: Window | None = None) -> 
     picture = Image.fromarray(image[y : math.ceil(bottom), x : math.ceil(right)])
     corners = (left - x, top - y, right - x, bottom - y)
     return np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR, corners))
+
+
+def _is_plain_jpeg(picture: Image.Image) -> bool:
+    return picture.format == "JPEG" and picture.mode in ("RGB", "L") and orientation(picture) == 1
+
+
+def _scale(picture: Image.Image, size: int, box: Box | None) -> int:
+    """Return the largest reduction that leaves `size` pixels on each side of the window."""
+    top, left, bottom, right = box or (0, 0, picture.height, picture.width)
+    shorter = min(bottom - top, right - left)
+    return next((scale for scale in SCALES if shorter >= scale * size), 1)
+
+
+def _draft(picture: Image.Image, mode: str, scale: int, box: Box | None) -> Window:
+    """Let an opened JPEG be decoded at 1/scale; return the window's corners, as Pillow has them."""
+    width, height = picture.size
+    if picture.format == "JPEG":
+        picture.draft(mode, (width // scale, height // scale))
+    top, left, bottom, right = box or (0, 0, height, width)
+    return left / scale, top / scale, right / scale, bottom / scale
 
 
 def _small_jpeg_window(path: Path, size: int, box: Box, scale: int) -> np.ndarray:

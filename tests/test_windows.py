@@ -185,6 +185,33 @@ def test_masks_take_the_nearest_pixel(tmp_path, shape):
         np.testing.assert_array_equal(small_mask(path, size), small_mask(path, size, boxes[0]))
 
 
+@pytest.mark.parametrize("colours", [1, 3])
+@pytest.mark.parametrize("box", [None, Box(96, 160, 608, 672)])
+def test_large_jpeg_masks_are_decoded_at_a_reduced_size(tmp_path, monkeypatch, box, colours):
+    rows, columns = np.mgrid[:640, :720]
+    mask = (np.hypot(rows - 330, columns - 400) < 200).astype("uint8")
+    grey = mask * np.uint8(255)
+    path = save(tmp_path / "m.jpg", grey if colours == 1 else np.dstack([grey] * 3), quality=90)
+    loaded = []
+    load = Image.Image.load
+
+    def watched(picture):
+        loaded.append(picture.size)
+        return load(picture)
+
+    monkeypatch.setattr(Image.Image, "load", watched)
+    small = small_mask(path, 64, box)
+    assert (90, 80) in loaded  # 1/8 of 720 x 640
+    assert (720, 640) not in loaded
+    top, left, bottom, right = box or (0, 0, 640, 720)
+    y = top + (np.arange(64) + 0.5) * (bottom - top) / 64
+    x = left + (np.arange(64) + 0.5) * (right - left) / 64
+    distance = np.hypot(y[:, None] - 330, x - 400)
+    clear = np.abs(distance - 200) > 9  # a block of 8 pixels is decided by its majority
+    np.testing.assert_array_equal(small[clear], (distance < 200)[clear])
+    assert abs(int(small.sum()) - int((distance < 200).sum())) <= 16
+
+
 def test_masks_are_resized_as_tensorflow_does(tmp_path):
     mask = (np.random.default_rng(1).random((352, 288)) < 0.5).astype("uint8")
     path = save(tmp_path / "m.png", mask * 255)
