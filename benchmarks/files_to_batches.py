@@ -76,7 +76,10 @@ def stream(folder: Path) -> int:
 
     split = Split(all_pairs(folder), "train", folder)
     preset = es.preset("paper").replace(epochs=1, batch_size=BATCH)
-    return sum(len(images) for images, _ in split.to_tf(preset, training=True))
+    batches, count = split.to_tf(preset, training=True), 0
+    for images, _ in batches:
+        count += len(images)
+    return count
 
 
 def cached(folder: Path) -> int:

@@ -6,13 +6,18 @@ so that a training that was interrupted goes on with the very batches it would h
 
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from .caching import Windows, cached_reader
 from .presets import Preset
 from .windows import small_pair
+
+THREADS = ThreadPoolExecutor(os.cpu_count(), "ensemble_seg")
+AHEAD = 2  # batches
 
 
 def batches(
@@ -44,35 +49,45 @@ def batches(
         order = tf.range(len(windows), dtype=tf.int64)
         if training:
             order = tf.random.experimental.stateless_shuffle(order, [preset.seed, epoch])
-        dataset = tf.data.Dataset.from_tensor_slices(order)
-        dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE)
-        if training and preset.augment:
-            seeds = tf.data.Dataset.from_tensor_slices(order + epoch * len(windows))
-            dataset = tf.data.Dataset.zip((dataset, seeds)).map(
-                lambda example, seed: augment(*example, [preset.seed, seed]),
-                num_parallel_calls=tf.data.AUTOTUNE,
-            )
-        return dataset.batch(preset.batch_size)
+        numbers = tf.data.Dataset.from_tensor_slices(order).batch(preset.batch_size)
+        return numbers.map(lambda batch: load(batch, epoch), num_parallel_calls=AHEAD)
 
-    def load(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def load(numbers: tf.Tensor, epoch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         kinds = (tf.uint8, tf.uint8)
-        image, mask = tf.numpy_function(read, [index], kinds, stateful=False)
-        image = tf.ensure_shape(image, (preset.size, preset.size, 3))
-        mask = tf.ensure_shape(mask, (preset.size, preset.size))
-        return tf.cast(image, tf.float32), tf.one_hot(mask, 2)
+        images, masks = tf.numpy_function(read, [numbers], kinds, stateful=False)
+        images = tf.cast(tf.ensure_shape(images, (None, preset.size, preset.size, 3)), tf.float32)
+        masks = tf.one_hot(tf.ensure_shape(masks, (None, preset.size, preset.size)), 2)
+        if not (training and preset.augment):
+            return images, masks
+        seeds = numbers + epoch * len(windows)
+        return tf.map_fn(
+            lambda example: augment(*example[:2], [preset.seed, example[2]]),
+            (images, masks, seeds),
+            fn_output_signature=(tf.float32, tf.float32),
+        )
 
-    read = _reader(windows, preset.size, cache or os.environ.get("ENSEMBLE_SEG_CACHE_DIR"))
+    read = _batch_reader(windows, preset.size, cache or os.environ.get("ENSEMBLE_SEG_CACHE_DIR"))
     last = preset.epochs if training else first_epoch + 1
     steps = (last - first_epoch) * -(-len(windows) // preset.batch_size)
     dataset = tf.data.Dataset.range(first_epoch, last).flat_map(one_epoch)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
-    return dataset.prefetch(tf.data.AUTOTUNE)
+    return dataset.prefetch(AHEAD)
 
 
-def _reader(windows: Windows, size: int, cache: str | Path | None) -> Callable:
+def _batch_reader(windows: Windows, size: int, cache: str | Path | None) -> Callable:
+    """Return a function of window numbers that reads them side by side and stacks them."""
     if cache:
-        return cached_reader(windows, size, cache)
-    return lambda index: small_pair(*windows[index], size)
+        read = cached_reader(windows, size, cache)
+    else:
+
+        def read(number):
+            return small_pair(*windows[number], size)
+
+    def read_batch(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        images, masks = zip(*THREADS.map(read, numbers), strict=True)
+        return np.stack(images), np.stack(masks)
+
+    return read_batch
 
 
 def to_network(image: tf.Tensor, mask: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor]:
