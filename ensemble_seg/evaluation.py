@@ -15,6 +15,7 @@ from .presets import Preset
 
 METRICS = ("dice", "iou", "precision", "recall")
 RESAMPLES = 5000
+BLOCK = 100  # resamples drawn at once: memory does not grow with their number
 
 
 class Interval(NamedTuple):
@@ -65,16 +66,12 @@ class Scores:
             ValueError: shapes that differ, or values other than 0 and 1.
         """
         truth, predicted = (np.asarray(masks) for masks in (truth, predicted))
-        if not (np.isin(truth, (0, 1)).all() and np.isin(predicted, (0, 1)).all()):
-            raise ValueError("Expected masks of 0 and 1. Received other values: take the argmax.")
-        truth, predicted = truth.astype(bool), predicted.astype(bool)
         if truth.shape != predicted.shape or truth.ndim != 3:
             raise ValueError(
                 "Expected `truth` and `predicted` of one shape (N, H, W). "
                 f"Received: {truth.shape} and {predicted.shape}."
             )
-        cells = (truth & predicted, ~truth & predicted, truth & ~predicted, ~truth & ~predicted)
-        counts = np.stack([cell.sum(axis=(1, 2)) for cell in cells], axis=-1)
+        counts = np.array(list(map(_count, truth, predicted)), "int64").reshape(-1, 4)
         names = tuple(map(str, range(len(truth))) if names is None else names)
         return cls(counts, names, names if groups is None else tuple(groups))
 
@@ -96,10 +93,9 @@ class Scores:
 
         Percentile bootstrap, 5000 resamples of the groups with replacement.
         """
-        return {
-            metric: bootstrap_mean(values, self.groups, seed)
-            for metric, values in self.per_image.items()
-        }
+        values = np.column_stack(list(self.per_image.values()))
+        intervals = bootstrap_means(values, self.groups, seed)
+        return dict(zip(self.per_image, intervals, strict=True))
 
     def to_csv(self) -> str:
         """Return a table with a row for each image."""
@@ -136,7 +132,8 @@ def score(probabilities: np.ndarray, split: Split) -> Scores:
     """Score softmax maps (N, size, size, 2) of the images of a split."""
     names = [pair.image.stem for pair in split.pairs]
     truth = split.masks(probabilities.shape[1])
-    return Scores.from_masks(truth, probabilities.argmax(axis=-1), names, split.groups)
+    predicted = probabilities[..., 1] > probabilities[..., 0]
+    return Scores.from_masks(truth, predicted, names, split.groups)
 
 
 def paired_difference(
@@ -170,14 +167,33 @@ def bootstrap_mean(
         >>> bootstrap_mean(np.array([1.0, 1.0, 1.0]), ["a", "a", "b"])
         Interval(mean=1.0, low=1.0, high=1.0)
     """
+    return bootstrap_means(np.reshape(values, (-1, 1)), groups, seed, resamples)[0]
+
+
+def bootstrap_means(
+    values: np.ndarray, groups: Sequence[str], seed: int = 0, resamples: int = RESAMPLES
+) -> list[Interval]:
+    """Do the same for the columns of `values` (N, K), all from the same resamples.
+
+    Example:
+        >>> bootstrap_means(np.array([[0.0, 1.0], [0.0, 1.0]]), ["a", "b"])[1]
+        Interval(mean=1.0, low=1.0, high=1.0)
+    """
     _, member = np.unique(np.asarray(groups), return_inverse=True)
-    sums, sizes = np.bincount(member, values), np.bincount(member)
-    number = len(sizes)
-    generator = np.random.default_rng(seed)
-    draws = generator.multinomial(number, np.full(number, 1 / number), size=resamples)
-    means = draws @ sums / (draws @ sizes)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return Interval(float(np.mean(values)), float(low), float(high))
+    sums = [np.bincount(member, column) for column in np.transpose(values)]
+    table = np.column_stack([*sums, np.bincount(member)])
+    number = len(table)
+    generator, totals = np.random.default_rng(seed), []
+    for start in range(0, resamples, BLOCK):
+        rows = min(BLOCK, resamples - start)
+        draws = generator.multinomial(number, np.full(number, 1 / number), size=rows)
+        totals.append(draws.astype("float64") @ table)
+    totals = np.concatenate(totals)
+    lows, highs = np.percentile(totals[:, :-1] / totals[:, -1:], [2.5, 97.5], axis=0)
+    return [
+        Interval(*map(float, ends))
+        for ends in zip(np.mean(values, axis=0), lows, highs, strict=True)
+    ]
 
 
 def score_table(scores: Mapping[str, Scores]) -> str:
@@ -201,6 +217,21 @@ def score_table(scores: Mapping[str, Scores]) -> str:
             f"| {pooled['mean_iou']:.3f} |"
         )
     return "\n".join(lines)
+
+
+def _count(truth: np.ndarray, predicted: np.ndarray) -> tuple[int, int, int, int]:
+    """Count the pixels of one image: true positive, false positive, false negative, the rest."""
+    truth, predicted = _lesion(truth), _lesion(predicted)
+    both = np.count_nonzero(truth & predicted)
+    found, lesion = np.count_nonzero(predicted), np.count_nonzero(truth)
+    return both, found - both, lesion - both, truth.size - found - lesion + both
+
+
+def _lesion(mask: np.ndarray) -> np.ndarray:
+    lesion = mask if mask.dtype == bool else mask == 1
+    if np.count_nonzero(lesion) != np.count_nonzero(mask):
+        raise ValueError("Expected masks of 0 and 1. Received other values: take the argmax.")
+    return lesion
 
 
 def _ratios(counts: np.ndarray) -> dict[str, np.ndarray]:

@@ -37,7 +37,7 @@ def imbalance_ratio(mask: np.ndarray) -> float:
         3.0
     """
     mask = _checked_mask(mask)
-    lesion = int(mask.sum())
+    lesion = int(np.count_nonzero(mask))
     return (mask.size - lesion) / lesion if lesion else float("inf")
 
 
@@ -64,11 +64,12 @@ def lesion_box(mask: np.ndarray, margin: int | Iterable[int] = (20, 10)) -> Box 
         Box(top=2, left=30, bottom=60, right=95)
     """
     mask, margin = _checked_mask(mask), checked_margin(margin)
-    if not mask.any():
+    rows = np.flatnonzero(mask.any(axis=1))
+    if not len(rows):
         return None
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    box = Box(rows[0], columns[0], rows[-1] + 1, columns[-1] + 1)
-    return _widen(box, mask.shape, margin)
+    top, bottom = rows[0], rows[-1] + 1
+    columns = np.flatnonzero(mask[top:bottom].any(axis=0))
+    return _widen(Box(top, columns[0], bottom, columns[-1] + 1), mask.shape, margin)
 
 
 def lesion_boxes(mask: np.ndarray, margin: int | Iterable[int] = (20, 10)) -> list[Box]:
@@ -153,9 +154,10 @@ KEPT, DROPPED, EMPTY = range(3)
 
 
 def _fate(mask: np.ndarray, threshold: float) -> int:
-    if not mask.any():
+    ratio = imbalance_ratio(mask)
+    if ratio == float("inf"):
         return EMPTY
-    return KEPT if imbalance_ratio(mask) >= threshold else DROPPED
+    return KEPT if ratio >= threshold else DROPPED
 
 
 def _widen(box: Box, shape: tuple[int, int], margin: tuple[int, ...]) -> Box:
@@ -169,10 +171,12 @@ def _widen(box: Box, shape: tuple[int, int], margin: tuple[int, ...]) -> Box:
 
 def _checked_mask(mask: np.ndarray) -> np.ndarray:
     mask = np.asarray(mask)
+    if mask.ndim == 2 and mask.dtype == np.uint8 and mask.max(initial=0) <= 1:
+        return mask.view(bool)
     if mask.ndim != 2 or not ((mask == 0) | (mask == 1)).all():
         values = ", ".join(str(value) for value in np.unique(mask)[:5])
         raise ValueError(
             "Invalid value for argument `mask`. Expected an array (H, W) of 0 and 1. Received: "
             f"shape {mask.shape} with values {values}. ensemble_seg.read_mask reads mask files."
         )
-    return mask.astype(bool)
+    return mask.astype(bool, copy=False)

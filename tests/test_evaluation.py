@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_score
@@ -33,6 +35,26 @@ def test_agrees_with_scikit_learn():
     assert scores.pooled["mean_iou"] == pytest.approx(both)
 
 
+@pytest.mark.parametrize("kind", ["bool", "uint8", "int64", "float32"])
+def test_masks_of_all_types_are_counted_alike(kind):
+    truth, predicted = masks(0), masks(1)
+    cells = [(truth == a) & (predicted == b) for a, b in ((1, 1), (0, 1), (1, 0), (0, 0))]
+    expected = np.stack(cells).sum(axis=(2, 3)).T
+    turned = predicted.transpose(0, 2, 1).copy().transpose(0, 2, 1)  # not contiguous
+    scores = es.Scores.from_masks(truth.astype(kind), turned.astype(kind))
+    np.testing.assert_array_equal(scores.counts, expected)
+    assert scores.counts.dtype == np.int64
+
+
+def test_masks_are_not_copied_to_be_counted():
+    truth = np.zeros((100, 64, 64), "uint8")
+    tracemalloc.start()
+    es.Scores.from_masks(truth, truth)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < truth.nbytes / 4
+
+
 def test_pooled_scores_satisfy_the_identity_and_means_of_images_lie_above():
     scores = es.Scores.from_masks(masks(2), masks(3))
     dice, iou = scores.pooled["dice"], scores.pooled["iou"]
@@ -64,6 +86,22 @@ def test_interval_agrees_with_scipy():
     ours = bootstrap_mean(values, list(map(str, range(80))))
     theirs = bootstrap((values,), np.mean, method="percentile", random_state=0)
     np.testing.assert_allclose(ours[1:], theirs.confidence_interval, atol=0.004)
+
+
+def test_resamples_do_not_depend_on_how_many_are_drawn_at_once():
+    values, groups = np.random.default_rng(0).random(30), [str(n % 7) for n in range(30)]
+    draws = np.random.default_rng(3).multinomial(7, [1 / 7] * 7, size=1050)
+    sums = np.array([values[n::7].sum() for n in range(7)])
+    sizes = np.array([len(values[n::7]) for n in range(7)])
+    expected = np.percentile(draws @ sums / (draws @ sizes), [2.5, 97.5])
+    np.testing.assert_allclose(bootstrap_mean(values, groups, 3, 1050)[1:], expected, rtol=1e-12)
+
+
+def test_all_scores_have_the_intervals_they_have_alone():
+    scores = es.Scores.from_masks(masks(0), masks(1), groups=list("aabbccddeeff"))
+    for metric, interval in scores.summary(seed=4).items():
+        alone = bootstrap_mean(scores.per_image[metric], scores.groups, seed=4)
+        np.testing.assert_allclose(interval, alone, rtol=1e-12)
 
 
 def test_intervals_resample_groups():
@@ -99,9 +137,12 @@ def test_shapes_must_agree():
         es.Scores.from_masks(masks(0), masks(0)[:, :5])
 
 
-def test_probabilities_are_no_masks():
-    with pytest.raises(ValueError, match="Expected masks of 0 and 1"):
-        es.Scores.from_masks(masks(0), masks(0) * 0.2)
+@pytest.mark.parametrize("value", [0.2, 2, -1, np.nan])
+def test_probabilities_are_no_masks(value):
+    maps = masks(0).astype("float64") * value
+    for truth, predicted in ((masks(0), maps), (maps, masks(0))):
+        with pytest.raises(ValueError, match="Expected masks of 0 and 1"):
+            es.Scores.from_masks(truth, predicted)
 
 
 def test_csv_has_a_row_for_each_image():

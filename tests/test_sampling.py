@@ -68,6 +68,19 @@ def test_boxes_of_single_lesions_agree_with_brute_force(mask, margin):
     assert sorted(es.lesion_boxes(mask, margin)) == sorted(expected)
 
 
+@settings(max_examples=100, deadline=None)
+@given(MASKS)
+def test_masks_of_all_types_give_the_same(mask):
+    for other in (
+        mask.astype(bool),
+        mask.astype("int64"),
+        mask.astype("float32"),
+        mask[::-1][::-1],
+    ):
+        assert es.imbalance_ratio(other) == brute_force_ratio(mask)
+        assert es.lesion_box(other, (5, 2)) == brute_force_box(mask, (5, 2))
+
+
 TRANSFORMS = {}
 
 
