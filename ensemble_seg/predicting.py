@@ -1,13 +1,13 @@
 """Masks for images of any size, given back at their own size."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import keras
 import numpy as np
 from PIL import Image
-from skimage.segmentation import find_boundaries
 
 from .ensembling import ensemble_members
 from .pairing import SUFFIXES, image_files
@@ -16,6 +16,7 @@ from .runs import write_file
 from .windows import resize_image
 
 CONTOUR = (230, 159, 0)
+BAND = 64  # rows of a map enlarged at once: they stay in the processor's cache
 
 
 class Prediction(NamedTuple):
@@ -36,8 +37,8 @@ class Prediction(NamedTuple):
 def predict_image(model: keras.Model, image: np.ndarray) -> Prediction:
     """Predict the lesion of one image of any size.
 
-    The image is resized to the network's input, the softmax maps back to the image (bilinear),
-    where the members of an ensemble vote.
+    The image is resized to the network's input, where the members of an ensemble vote, and the
+    lesion's probability back to the image (bilinear). The mask is where it exceeds a half.
 
     Args:
         model: from `unet` or `build_ensemble`.
@@ -46,8 +47,6 @@ def predict_image(model: keras.Model, image: np.ndarray) -> Prediction:
     Raises:
         ValueError: another shape.
     """
-    import tensorflow as tf
-
     image = np.asarray(image)
     if image.ndim != 3 or image.shape[-1] != 3 or not image.size:
         raise ValueError(
@@ -56,17 +55,21 @@ def predict_image(model: keras.Model, image: np.ndarray) -> Prediction:
         )
     batch = resize_image(image, model.input_shape[1])[None].astype("float32")
     members, vote = ensemble_members(model)
-    maps = [tf.image.resize(member(batch), image.shape[:2])[0] for member in members]
-    voted = np.asarray(vote(maps))
-    lesion = np.stack([each[..., 1] for each in maps])
-    mask = (voted[..., 1] > voted[..., 0]).astype("uint8")
-    return Prediction(voted[..., 1], mask, np.ptp(lesion, axis=0))
+    maps = [member(batch) for member in members]
+    lesion = np.stack([np.array(each)[0, ..., 1] for each in (vote(maps), *maps)])
+    return _enlarged(lesion, image.shape[:2])
 
 
 def overlay(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Draw the contour of a mask (H, W) on an image (H, W, 3) uint8, in orange."""
-    drawn = image.copy()
-    drawn[find_boundaries(mask.astype(bool), mode="thick")] = CONTOUR
+    drawn, mask = image.copy(), mask.astype(bool)
+    edge = np.zeros_like(mask)
+    across, down = mask[:, 1:] != mask[:, :-1], mask[1:] != mask[:-1]
+    edge[:, 1:] |= across
+    edge[:, :-1] |= across
+    edge[1:] |= down
+    edge[:-1] |= down
+    drawn[edge] = CONTOUR
     return drawn
 
 
@@ -107,5 +110,42 @@ def predict_folder(
             "disagreement": np.round(result.disagreement * 255).astype("uint8"),
         }
         for kind, picture in pictures.items():
-            write_file(Path(out) / kind / f"{file.stem}.png", Image.fromarray(picture).save)
+            write_file(Path(out) / kind / f"{file.stem}.png", partial(_save_png, picture))
     return len(files)
+
+
+def _enlarged(lesion: np.ndarray, shape: tuple[int, int]) -> Prediction:
+    """Enlarge maps of the lesion (1 + M, h, w), the vote and what M members gave, to an image."""
+    result = Prediction(
+        np.empty(shape, "float32"), np.empty(shape, "uint8"), np.empty(shape, "float32")
+    )
+    maps = _interpolated(lesion, 2, *_sources(shape[1], lesion.shape[2]))
+    rows = _sources(shape[0], lesion.shape[1])
+    for start in range(0, shape[0], BAND):
+        band = slice(start, start + BAND)
+        part = _interpolated(maps, 1, *(each[band] for each in rows))
+        result.probability[band] = part[0]
+        result.mask[band] = part[0] > 0.5
+        result.disagreement[band] = np.ptp(part[1:], axis=0)
+    return result
+
+
+def _sources(length: int, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the two of `size` pixels that each of `length` lies between, and how far along."""
+    place = ((np.arange(length) + 0.5) * size / length - 0.5).clip(0, size - 1)
+    before = place.astype("int64")
+    return before, np.minimum(before + 1, size - 1), (place - before).astype("float32")
+
+
+def _interpolated(
+    maps: np.ndarray, axis: int, before: np.ndarray, after: np.ndarray, share: np.ndarray
+) -> np.ndarray:
+    share = share.reshape([-1 if number == axis else 1 for number in range(maps.ndim)])
+    low, high = maps.take(before, axis), maps.take(after, axis)
+    high -= low
+    high *= share
+    return np.add(low, high, out=low)
+
+
+def _save_png(picture: np.ndarray, path: Path) -> None:
+    Image.fromarray(picture).save(path, compress_level=1)  # 4 x as fast as 6, files 1/10 larger

@@ -1,8 +1,10 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import save
 from PIL import Image
+from skimage.segmentation import find_boundaries
 
 import ensemble_seg as es
 from ensemble_seg.predicting import overlay
@@ -43,6 +45,24 @@ def test_disagreement_of_members():
     np.testing.assert_allclose(result.probability[dark], 1.01 / 2.01, atol=1e-3)
 
 
+@pytest.mark.parametrize("size", [(32, 32), (200, 61), (20, 300), (9, 7), (129, 1), (1, 64)])
+@pytest.mark.parametrize("members", [1, 2, 3])
+def test_enlarging_after_the_vote_is_voting_after_enlarging(size, members):
+    image = np.random.default_rng(size[0]).integers(0, 256, (*size, 3), "uint8")
+    models = [threshold_model(limit, 0.05) for limit in (120, 100, 140)[:members]]
+    weights = (1.01, 1, 0.5)[:members]
+    result = es.predict_image(es.build_ensemble(models, weights), image)
+    small = np.asarray(Image.fromarray(image).resize((32, 32), Image.Resampling.BILINEAR))
+    maps = [tf.image.resize(model(small[None].astype("float32")), size)[0] for model in models]
+    voted = np.average(maps, axis=0, weights=weights)
+    np.testing.assert_allclose(result.probability, voted[..., 1], atol=2e-6)
+    clear = np.abs(voted[..., 1] - voted[..., 0]) > 1e-5
+    np.testing.assert_array_equal(result.mask[clear], voted.argmax(axis=-1)[clear])
+    assert clear.mean() > 0.99
+    lesion = np.stack(maps)[..., 1]
+    np.testing.assert_allclose(result.disagreement, lesion.max(0) - lesion.min(0), atol=2e-6)
+
+
 def test_a_folder_of_images_of_all_kinds(tmp_path):
     save(tmp_path / "in" / "rgb.jpg", dark_square(50, 70))
     save(tmp_path / "in" / "grey.png", dark_square(33, 41)[..., 0])
@@ -55,6 +75,11 @@ def test_a_folder_of_images_of_all_kinds(tmp_path):
     mask = np.asarray(Image.open(tmp_path / "out" / "masks" / "rgb.png"))
     assert mask.shape == (50, 70)
     assert set(np.unique(mask)) == {0, 255}
+    image = es.read_image(tmp_path / "in" / "rgb.jpg")
+    expected = es.predict_image(threshold_model(120), image).mask
+    np.testing.assert_array_equal(mask, expected * 255)
+    drawn = np.asarray(Image.open(tmp_path / "out" / "overlays" / "rgb.png"))
+    np.testing.assert_array_equal(drawn, overlay(image, expected))
 
 
 def test_overlay_marks_the_contour_only():
@@ -66,6 +91,14 @@ def test_overlay_marks_the_contour_only():
     assert changed[5, 5:15].all()
     assert not changed[8:12, 8:12].any()
     assert not changed[:3].any()
+
+
+@pytest.mark.parametrize("size", [(20, 31), (1, 12), (12, 1), (1, 1)])
+@pytest.mark.parametrize("share", [0, 0.1, 0.5, 1])
+def test_contours_are_those_of_scikit_image(size, share):
+    mask = np.random.default_rng(0).random(size) < share
+    drawn = overlay(np.zeros((*size, 3), "uint8"), mask.astype("uint8"))
+    np.testing.assert_array_equal(drawn.any(axis=-1), find_boundaries(mask, mode="thick"))
 
 
 def test_bad_input(tmp_path):
