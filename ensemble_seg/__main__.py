@@ -76,7 +76,10 @@ def train(options: argparse.Namespace) -> None:
     from .runs import run_path
 
     data, preset = _experiment(options)
-    runs = [load_or_train(name, data, preset, options.runs_dir) for name in ("main", "sampling")]
+    runs = [
+        load_or_train(name, data, preset, options.runs_dir, options.devices)
+        for name in ("main", "sampling")
+    ]
     path = run_path(data, preset, "ensemble", options.runs_dir) / "model.keras"
     save_model(build_ensemble([run.model for run in runs], preset.weights), path)
     print(f"ensemble: saved in {path}")
@@ -173,7 +176,8 @@ def _parser() -> argparse.ArgumentParser:
     crop.add_argument("--margin", type=int, nargs="+", default=(20, 10), help="pixels (20 10)")
     crop.add_argument("--each-lesion", action="store_true", help="one crop for each lesion")
 
-    add(train, experiment)
+    fit = add(train, experiment)
+    fit.add_argument("--devices", nargs="+", help="train on several: GPU:0 GPU:1 (one)")
     add(evaluate, experiment)
     use = add(predict, experiment)
     use.add_argument("folder", type=Path, help="images, of any size")

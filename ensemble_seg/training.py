@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -12,6 +13,7 @@ from tqdm import tqdm
 
 from .checking import check_pairs
 from .datasets import Dataset
+from .distributing import MeanOverDevices, check_shares, copy_weights, spread
 from .losses import loss_by_name
 from .models import unet
 from .presets import Preset
@@ -37,6 +39,7 @@ def train(
     preset: Preset,
     name: str = "main",
     runs_dir: str | Path | None = None,
+    devices: Sequence[str] | None = None,
 ) -> Run:
     """Fit a model, or go on with a training that was interrupted.
 
@@ -50,21 +53,25 @@ def train(
         preset: how; see `Preset`.
         name: of the run, "main" or "sampling".
         runs_dir: ENSEMBLE_SEG_RUNS_DIR, or "runs", where it is None.
+        devices: train on several, ["GPU:0", "GPU:1"], that share each batch among them. The result
+            does not depend on them beyond rounding, nor does the run folder.
 
     Returns:
         Run with the history and the path `runs_dir/data set/preset/name`.
 
     Raises:
         ValueError: files that cannot be trained on (named, before anything is written), or a run
-            folder of other data or settings.
+            folder of other data or settings, or devices that are not there or do not fit the batch.
     """
     data, loss = data.limit(preset.limit), loss_by_name(preset.loss)
     path = run_path(data, preset, name, runs_dir)
     config = run_config(data, preset, name, model)
     if not is_finished(path):
+        check_shares(devices, preset.batch_size, len(data.train), len(data.validation))
         ambiguous = check_pairs((*data.train.pairs, *data.validation.pairs, *data.test.pairs))
-        _start(path, {**config, "ambiguous_mask_pixels": ambiguous})
-        _fit(model, data, preset, loss, path)
+        with spread(model, devices) as trained:
+            _start(path, {**config, "ambiguous_mask_pixels": ambiguous})
+            _fit(trained, data, preset, MeanOverDevices(loss) if devices else loss, path, model)
     refuse_another_run(path, config)
     run = load_run(path)
     model.set_weights(run.model.get_weights())
@@ -72,13 +79,17 @@ def train(
 
 
 def load_or_train(
-    name: str, data: Dataset, preset: Preset, runs_dir: str | Path | None = None
+    name: str,
+    data: Dataset,
+    preset: Preset,
+    runs_dir: str | Path | None = None,
+    devices: Sequence[str] | None = None,
 ) -> Run:
     """Return the finished run of that name; train it first, saying so, where it is missing.
 
     Args:
         name: "main" is trained on data.train, "sampling" on its lesion crops.
-        data, preset, runs_dir: as in `train`. Pass whole images for "sampling" too.
+        data, preset, runs_dir, devices: as in `train`. Pass whole images for "sampling" too.
 
     Returns:
         Run; `run.model` is the trained model.
@@ -95,7 +106,7 @@ def load_or_train(
         print(f"{name}: loaded from {path}")
         return load_run(path)
     print(f"{name}: no finished run in {path}, so it is trained now.")
-    return train(unet(preset, name), data, preset, name, runs_dir)
+    return train(unet(preset, name), data, preset, name, runs_dir, devices)
 
 
 TRAINING_DATA = {"main": lambda data, preset: data, "sampling": sampled}
@@ -118,18 +129,20 @@ def lesion_dice(y_true, y_pred):
 class KeepState(keras.callbacks.Callback):
     """After each epoch: keep the best model, the history, and all that is needed to go on.
 
+    What is kept is `saved` with the weights of the model that is trained, often itself.
     The state is one file whose name carries the epoch, renamed when it is whole: weights and
     epoch cannot disagree, however the training is killed.
     """
 
-    def __init__(self, path: Path, history: dict[str, list[float]]):
+    def __init__(self, path: Path, history: dict[str, list[float]], saved: keras.Model):
         super().__init__()
-        self.path, self.values = path, history
+        self.path, self.values, self.saved = path, history, saved
 
     def on_epoch_end(self, epoch, logs=None):
         best = max(self.values.get(MONITOR, []), default=-1.0)
         if logs[MONITOR] > best:
-            save_model(self.model, self.path / "backup" / "best.keras")
+            copy_weights(self.model, self.saved)
+            save_model(self.saved, self.path / "backup" / "best.keras")
         for key, value in logs.items():
             self.values.setdefault(key, []).append(float(value))
         write_file(self.path / "history.csv", self._write_history)
@@ -172,7 +185,9 @@ def _start(path: Path, config: dict) -> None:
     write_file(path / "config.json", lambda file: file.write_text(json.dumps(config, indent=2)))
 
 
-def _fit(model: keras.Model, data: Dataset, preset: Preset, loss, path: Path) -> None:
+def _fit(
+    model: keras.Model, data: Dataset, preset: Preset, loss, path: Path, saved: keras.Model
+) -> None:
     keras.utils.set_random_seed(preset.seed)
     dice = keras.metrics.MeanMetricWrapper(lesion_dice, name="dice")
     steps = -(-len(data.train) // preset.batch_size)
@@ -188,14 +203,15 @@ def _fit(model: keras.Model, data: Dataset, preset: Preset, loss, path: Path) ->
         initial_epoch=done,
         epochs=preset.epochs,
         steps_per_epoch=steps,
-        callbacks=[KeepState(path, history), ProgressBar(path.name, done, preset.epochs)],
+        callbacks=[KeepState(path, history, saved), ProgressBar(path.name, done, preset.epochs)],
         shuffle=False,
         verbose=0,
     )
     if preset.keep == "best":
         (path / "backup" / "best.keras").replace(path / "model.keras")
     else:
-        save_model(model, path / "model.keras")
+        copy_weights(model, saved)
+        save_model(saved, path / "model.keras")
     shutil.rmtree(path / "backup")
 
 

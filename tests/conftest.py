@@ -29,6 +29,10 @@ def kvasir():
 
 @pytest.fixture
 def disks(tmp_path):
+    return write_disks(tmp_path)
+
+
+def write_disks(folder):
     """A data set of 20 dark disks on light ground, 40 x 48 pixels; image 7 has no lesion."""
     rng = np.random.default_rng(0)
     rows, columns = np.mgrid[:40, :48]
@@ -36,9 +40,9 @@ def disks(tmp_path):
         centre, radius = rng.uniform(12, 28, 2), 0 if number == 7 else rng.uniform(4, 9)
         mask = np.hypot(rows - centre[0], columns - centre[1]) < radius
         image = 200 - 120 * mask[..., None] + rng.normal(0, 4, (40, 48, 3))
-        save(tmp_path / "disks" / "images" / f"disk_{number:02d}.png", image.astype("uint8"))
-        save(tmp_path / "disks" / "masks" / f"disk_{number:02d}.png", mask.astype("uint8") * 255)
-    return tmp_path / "disks"
+        save(folder / "disks" / "images" / f"disk_{number:02d}.png", image.astype("uint8"))
+        save(folder / "disks" / "masks" / f"disk_{number:02d}.png", mask.astype("uint8") * 255)
+    return folder / "disks"
 
 
 def save(path, array, **options):
