@@ -122,13 +122,18 @@ def _cpu_flags() -> set[str]:
 
 
 def _segmentation_models():
-    framework = os.environ.setdefault("SM_FRAMEWORK", "tf.keras")
-    if framework != "tf.keras":
+    backend = keras.backend.backend()
+    expected = "tf.keras" if backend == "tensorflow" else "keras"
+    framework = os.environ.setdefault("SM_FRAMEWORK", expected)
+    if framework != expected:
         raise RuntimeError(
-            "Invalid value for environment variable SM_FRAMEWORK. Expected tf.keras, the only one "
-            f"that works with Keras 3. Received: SM_FRAMEWORK={framework}. Unset it and start "
-            "Python again."
+            f"Invalid value for environment variable SM_FRAMEWORK. Expected {expected}, the only "
+            f"one that works with Keras 3 on {backend}. Received: SM_FRAMEWORK={framework}. Unset "
+            "it and start Python again."
         )
+    if expected == "keras":
+        # A module that Keras 3 no longer has; efficientnet takes get_custom_objects from it.
+        keras.utils.generic_utils = keras.utils
     with contextlib.redirect_stdout(io.StringIO()):
         import segmentation_models
     return segmentation_models
