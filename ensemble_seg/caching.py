@@ -1,6 +1,7 @@
 """Resized images and masks kept in one file, so that large files are decoded once."""
 
 import hashlib
+import os
 import shutil
 import uuid
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ from .windows import small_pair
 
 Windows = Sequence[tuple[Pair, Box | None]]
 CHANNELS = 4
-RULE = 1  # raise it when the same files are read to other pixels
+RULE = 2  # raise it when the same files are read to other pixels, or rows are laid out otherwise
 
 
 def cached_reader(
@@ -22,9 +23,9 @@ def cached_reader(
 ) -> Callable[[int], tuple[np.ndarray, np.ndarray]]:
     """Return what reads a window by its number, from a cache that is written first if need be.
 
-    The cache is one file, (size, size, 4) bytes for each window. Its name follows from the windows,
-    the size, and the length and time of each file, so that changed data are read anew. It is
-    written under another name and renamed when whole.
+    The cache is one file, for each window an image of (size, size, 3) bytes and a mask of (size,
+    size). Its name follows from the windows, the size, and the length and time of each file, so
+    that changed data are read anew. It is written under another name and renamed when whole.
 
     Args:
         windows: pairs with their boxes.
@@ -44,8 +45,8 @@ def cached_reader(
 
     def read(index: int) -> tuple[np.ndarray, np.ndarray]:
         row = np.fromfile(path, "uint8", row_bytes, offset=int(index) * row_bytes)
-        row = row.reshape(size, size, CHANNELS)
-        return row[..., :3], row[..., 3]
+        image, mask = np.split(row, [3 * size * size])
+        return image.reshape(size, size, 3), mask.reshape(size, size)
 
     return read
 
@@ -57,7 +58,7 @@ def _fill(path: Path, windows: Windows, size: int) -> None:
     partial = path.with_name(f"partial-{uuid.uuid4().hex}-{path.name}")
 
     def row(window: tuple[Pair, Box | None]) -> bytes:
-        return np.dstack(small_pair(*window, size)).tobytes()
+        return b"".join(pixels.tobytes() for pixels in small_pair(*window, size))
 
     try:
         with open(partial, "xb") as file, ThreadPoolExecutor() as threads:
@@ -82,6 +83,6 @@ def _key(windows: Windows, size: int) -> str:
     for pair, box in windows:
         for file in pair[:2]:
             status = file.stat()
-            state = (str(file.resolve()), status.st_size, status.st_mtime_ns, box)
+            state = (os.path.abspath(file), status.st_size, status.st_mtime_ns, box)
             digest.update(repr(state).encode())
     return digest.hexdigest()[:16]
