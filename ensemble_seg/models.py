@@ -5,14 +5,19 @@ import io
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 
+from .normalization import FusedBatchNormalization
 from .presets import Preset, _suggest
 
 # Keras' 0.99 averages over the last hundred steps and lags behind in a training of a few hundred.
 BATCH_NORM_MOMENTUM = 0.9
+
+# The layers segmentation_models builds with: Keras' own, but for batch normalisation.
+_LAYERS = SimpleNamespace(**{**vars(keras.layers), "BatchNormalization": FusedBatchNormalization})
 
 
 def unet(preset: Preset, name: str = "unet") -> keras.Model:
@@ -136,6 +141,7 @@ def _segmentation_models():
         keras.utils.generic_utils = keras.utils
     with contextlib.redirect_stdout(io.StringIO()):
         import segmentation_models
+    segmentation_models._KERAS_LAYERS = _LAYERS
     return segmentation_models
 
 

@@ -16,6 +16,7 @@ from .datasets import Dataset
 from .distributing import MeanOverDevices, check_shares, copy_weights, spread
 from .losses import loss_by_name
 from .models import unet
+from .optimizers import FusedAdam
 from .presets import Preset
 from .runs import (
     Run,
@@ -112,6 +113,28 @@ def load_or_train(
 TRAINING_DATA = {"main": lambda data, preset: data, "sampling": sampled}
 
 
+def compile_model(
+    model: keras.Model, preset: Preset, loss: keras.losses.Loss, total_steps: int
+) -> None:
+    """Compile a model as `train` does: Adam, lesion Dice watched, no XLA (slower on processors).
+
+    The optimizer's variables are made here. Made inside the first step, as Keras does, they cost
+    a second trace of the whole step.
+
+    Args:
+        model: from `unet`.
+        preset: its learning_rate and decay are used.
+        loss: to minimise.
+        total_steps: of the whole training; the length of the decay.
+    """
+    rate = preset.learning_rate
+    if preset.decay:
+        rate = keras.optimizers.schedules.CosineDecay(rate, total_steps)
+    dice = keras.metrics.MeanMetricWrapper(lesion_dice, name="dice")
+    model.compile(FusedAdam(rate), loss, metrics=[dice], jit_compile=False)
+    model.optimizer.build(model.trainable_variables)
+
+
 @keras.saving.register_keras_serializable(package="ensemble_seg")
 def lesion_dice(y_true, y_pred):
     """Dice of the lesion class of each image of a batch, (B,): 1 where both masks are empty.
@@ -189,13 +212,8 @@ def _fit(
     model: keras.Model, data: Dataset, preset: Preset, loss, path: Path, saved: keras.Model
 ) -> None:
     keras.utils.set_random_seed(preset.seed)
-    dice = keras.metrics.MeanMetricWrapper(lesion_dice, name="dice")
     steps = -(-len(data.train) // preset.batch_size)
-    rate = preset.learning_rate
-    if preset.decay:
-        rate = keras.optimizers.schedules.CosineDecay(rate, steps * preset.epochs)
-    optimizer = keras.optimizers.Adam(rate)
-    model.compile(optimizer, loss, metrics=[dice], jit_compile=False)
+    compile_model(model, preset, loss, steps * preset.epochs)
     done, history = _resume(model, path)
     model.fit(
         data.train.to_tf(preset, training=True, first_epoch=done),
@@ -220,7 +238,6 @@ def _resume(model: keras.Model, path: Path) -> tuple[int, dict[str, list[float]]
     if not states:
         return 0, {}
     done = int(states[-1].name.split(".")[0].removeprefix("epoch-"))
-    model.optimizer.build(model.trainable_variables)
     model.load_weights(states[-1])
     history = {key: values[:done] for key, values in read_history(path).items()}
     print(f"{path.name}: goes on after epoch {done}")
