@@ -43,30 +43,30 @@ def test_training_normalises_with_the_batch_and_moves_the_averages(channels, dty
 
 
 def test_inference_uses_the_moving_averages():
-    layer = layer_with(8)
-    layer.moving_mean.assign(np.arange(8))
-    layer.moving_variance.assign(np.full(8, 4.0))
+    layer = layer_with(16)
+    layer.moving_mean.assign(np.arange(16))
+    layer.moving_variance.assign(np.full(16, 4.0))
 
-    outputs = layer(np.ones((1, 6, 5, 8), "float32"), training=False)
+    outputs = layer(np.ones((1, 6, 5, 16), "float32"), training=False)
 
-    expected = (1 - np.arange(8)) / np.sqrt(4.001)
+    expected = (1 - np.arange(16)) / np.sqrt(4.001)
     np.testing.assert_allclose(outputs[0, 0, 0], expected, rtol=1e-5)
 
 
 def test_a_frozen_layer_uses_the_moving_averages_in_training_too():
-    layer = layer_with(8)
+    layer = layer_with(16)
     layer.trainable = False
-    outputs = layer(np.full((1, 6, 5, 8), 2.0, "float32"), training=True)
-    np.testing.assert_allclose(outputs, np.full((1, 6, 5, 8), 2 / np.sqrt(1.001)), rtol=1e-5)
-    np.testing.assert_array_equal(layer.moving_mean, np.zeros(8))
+    outputs = layer(np.full((1, 6, 5, 16), 2.0, "float32"), training=True)
+    np.testing.assert_allclose(outputs, np.full((1, 6, 5, 16), 2 / np.sqrt(1.001)), rtol=1e-5)
+    np.testing.assert_array_equal(layer.moving_mean, np.zeros(16))
 
 
 @pytest.mark.parametrize("settings", [{}, {"scale": False}, {"center": False}])
 def test_gradients_agree_with_finite_differences(settings):
     rng = np.random.default_rng(1)
-    images = rng.normal(size=(2, 6, 5, 8)).astype("float32")
+    images = rng.normal(size=(2, 6, 5, 16)).astype("float32")
     pull = rng.normal(size=images.shape)
-    layer = layer_with(8, **settings)
+    layer = layer_with(16, **settings)
 
     with tf.GradientTape() as tape:
         inputs = tf.constant(images)
@@ -83,14 +83,14 @@ def test_gradients_agree_with_finite_differences(settings):
 
 @pytest.mark.parametrize("settings", [{"synchronized": True}, {"axis": 1}])
 def test_what_the_kernel_cannot_do_is_left_to_keras(settings):
-    images = np.random.default_rng(2).normal(size=(2, 6, 5, 4)).astype("float32")
+    images = np.random.default_rng(2).normal(size=(2, 6, 5, 16)).astype("float32")
     ours = FusedBatchNormalization(**settings)
     theirs = keras.layers.BatchNormalization(**settings)
     np.testing.assert_array_equal(ours(images, training=True), theirs(images, training=True))
 
 
 def test_a_masked_image_is_left_to_keras():
-    images = np.random.default_rng(3).normal(size=(2, 6, 5, 4)).astype("float32")
+    images = np.random.default_rng(3).normal(size=(2, 6, 5, 16)).astype("float32")
     mask = np.random.default_rng(4).integers(0, 2, (2, 6, 5)).astype(bool)
     outputs = FusedBatchNormalization()(images, training=True, mask=mask)
     kept = outputs.numpy()[mask]
