@@ -71,7 +71,10 @@ def batches(
     steps = (last - first_epoch) * -(-len(windows) // preset.batch_size)
     dataset = tf.data.Dataset.range(first_epoch, last).flat_map(one_epoch)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
-    return dataset.prefetch(AHEAD)
+    # The thread that tunes AUTOTUNE sleeps ever longer, and the end of a pass waits for it.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.prefetch(AHEAD).with_options(options)
 
 
 def _batch_reader(windows: Windows, size: int, cache: str | Path | None) -> Callable:
