@@ -16,6 +16,9 @@ from .presets import Preset, _suggest
 # Keras' 0.99 averages over the last hundred steps and lags behind in a training of a few hundred.
 BATCH_NORM_MOMENTUM = 0.9
 
+CPUINFO = Path("/proc/cpuinfo")
+BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}  # of x86; on ARM it was not measured
+
 # The layers segmentation_models builds with: Keras' own, but for batch normalisation.
 _LAYERS = SimpleNamespace(**{**vars(keras.layers), "BatchNormalization": FusedBatchNormalization})
 
@@ -71,8 +74,8 @@ def precision_policy(precision: str = "auto") -> str:
     """Return the Keras dtype policy for a precision; "auto" asks the hardware.
 
     On a GPU mixed bfloat16 from compute capability 8.0, mixed float16 from 7.0 (the first with
-    tensor cores). On a processor mixed bfloat16 where it has AVX512-BF16 or AMX: there it was
-    measured to be faster than float32. Else float32.
+    tensor cores). On a processor mixed bfloat16 where it has AVX512-BF16 or AMX and TensorFlow
+    computes: there it was measured to be faster than float32, with JAX it was not. Else float32.
 
     Example:
         >>> precision_policy("float32")
@@ -85,7 +88,8 @@ def precision_policy(precision: str = "auto") -> str:
         if capability >= (8, 0):
             return "mixed_bfloat16"
         return "mixed_float16" if capability >= (7, 0) else "float32"
-    return "mixed_bfloat16" if {"avx512_bf16", "amx_bf16"} & _cpu_flags() else "float32"
+    fast = keras.backend.backend() == "tensorflow" and _cpu_flags() & BFLOAT16_FLAGS
+    return "mixed_bfloat16" if fast else "float32"
 
 
 def _with_preprocessing(network: keras.Model, preprocess: Callable) -> keras.Model:
@@ -121,8 +125,7 @@ def _has_gpu() -> bool:
 
 
 def _cpu_flags() -> set[str]:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
+    lines = CPUINFO.read_text().splitlines() if CPUINFO.is_file() else []
     return {flag for line in lines if line.startswith("flags") for flag in line.split()}
 
 

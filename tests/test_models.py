@@ -71,18 +71,27 @@ def test_one_training_step_of_the_real_network():
 
 
 @pytest.mark.parametrize(
-    ("flags", "expected"),
+    ("cpuinfo", "expected"),
     [
-        ({"avx512f", "avx512_bf16"}, "mixed_bfloat16"),
-        ({"amx_bf16"}, "mixed_bfloat16"),
-        ({"avx512f", "avx2"}, "float32"),
-        (set(), "float32"),
+        ("flags\t\t: fpu avx2 avx512f avx512_bf16 sha_ni", "mixed_bfloat16"),
+        ("flags\t\t: fpu avx2 amx_bf16 amx_tile amx_int8", "mixed_bfloat16"),
+        ("flags\t\t: fpu avx2 avx512f avx512_vnni avx512_fp16", "float32"),  # bfloat16 is emulated
+        ("flags\t\t: fpu avx2 amx_tile amx_int8", "float32"),
+        ("model name\t: amx_bf16\nflags\t\t: fpu avx2", "float32"),
+        ("Features\t: fp asimd bf16 i8mm svebf16", "float32"),  # ARM: not measured
+        ("", "float32"),
+        (None, "float32"),  # macOS has no such file
     ],
 )
-def test_automatic_precision_asks_the_processor(monkeypatch, flags, expected):
+def test_automatic_precision_asks_the_processor(monkeypatch, tmp_path, cpuinfo, expected):
+    if cpuinfo is not None:
+        text = f"processor\t: 0\n{cpuinfo}\n\n" * 2
+        (tmp_path / "cpuinfo").write_text(text)
+    monkeypatch.setattr("ensemble_seg.models.CPUINFO", tmp_path / "cpuinfo")
     monkeypatch.setattr("ensemble_seg.models._gpu_capability", lambda: None)
-    monkeypatch.setattr("ensemble_seg.models._cpu_flags", lambda: flags)
     assert precision_policy("auto") == expected
+    layers = es.unet(SMOKE.replace(precision="auto")).layers
+    assert layers[-2].dtype_policy.name == expected
 
 
 @pytest.mark.parametrize(
@@ -90,6 +99,7 @@ def test_automatic_precision_asks_the_processor(monkeypatch, flags, expected):
     [((9, 0), "mixed_bfloat16"), ((7, 5), "mixed_float16"), ((6, 1), "float32")],
 )
 def test_automatic_precision_asks_the_gpu_first(monkeypatch, capability, expected):
+    monkeypatch.setattr("ensemble_seg.models._cpu_flags", lambda: {"avx512_bf16"})
     monkeypatch.setattr("ensemble_seg.models._gpu_capability", lambda: capability)
     assert precision_policy("auto") == expected
 
