@@ -4,8 +4,9 @@ RUN := .venv/bin/python
 PIP := $(RUN) -m pip --disable-pip-version-check install -q
 SETTINGS := PRESET DATASET DATA_DIR RUNS_DIR CACHE_DIR MIRROR
 DEFAULTS := env $(SETTINGS:%=-u ENSEMBLE_SEG_%)
+BENCHMARK := .venv/.benchmark-ready
 
-.PHONY: help setup notebooks test lab lint format refresh address clean
+.PHONY: help setup notebooks test benchmark lab lint format refresh address clean
 .DELETE_ON_ERROR:
 
 help:  ## show this list
@@ -29,6 +30,12 @@ test: lint  ## check the style, run the tests, run the notebooks with the smoke 
 	  ENSEMBLE_SEG_PRESET=smoke ENSEMBLE_SEG_RUNS_DIR="$$runs" $(RUN) -m pytest \
 	  -p no:cacheprovider --nbval-lax --nbval-current-env --nbval-cell-timeout=600 -x notebooks
 
+benchmark: $(BENCHMARK)  ## measure speed and memory beside the published stack: benchmarks/REPORT.md
+	@$(DEFAULTS) $(RUN) -m benchmarks
+$(BENCHMARK): $(READY) benchmarks/requirements.txt
+	@$(PIP) -r benchmarks/requirements.txt
+	@touch $@
+
 lab: $(READY)  ## open the notebooks in JupyterLab
 	@$(RUN) tools/notebooks.py lab
 
@@ -46,6 +53,6 @@ refresh: $(READY)  ## store the outputs in the notebooks that make test compares
 address: $(READY)  ## write pyproject's repository address into README and notebooks
 	@$(RUN) tools/notebooks.py address
 
-clean:  ## remove .venv and caches; runs/ stays
-	@rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis
+clean:  ## remove .venv, .venv-published and caches; runs/ stays
+	@rm -rf .venv .venv-published build dist .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
