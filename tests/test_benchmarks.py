@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import __main__ as driver
 from benchmarks import machine, reporting
-from benchmarks.measuring import alternate, at_least, at_most, compare, ratio
+from benchmarks.measuring import at_least, at_most, compare, ratio
 from benchmarks.published import environment
 from benchmarks.rows import first_step
 from benchmarks.workloads import forward_flops, random_images, random_masks
@@ -37,21 +37,6 @@ def test_workers_answer_in_turn(tmp_path):
     assert about == {"a": {"version": "7"}, "b": {"version": "7"}}
     assert "noise between" in (tmp_path / "worker-0.log").read_text()
     assert ratio(results, "b", "a") == 10
-
-
-def test_alternation_goes_round():
-    asked = []
-
-    class Fake:
-        def __init__(self, name):
-            self.name = name
-
-        def measure(self):
-            asked.append(self.name)
-            return len(asked)
-
-    assert alternate({"a": Fake("a"), "b": Fake("b")}, 2) == {"a": [1, 3], "b": [2, 4]}
-    assert asked == ["a", "b", "a", "b"]
 
 
 def test_a_worker_that_ends_early_is_named(tmp_path):
@@ -168,6 +153,9 @@ def test_report_alone_measures_nothing(measured, tmp_path):
     (tmp_path / "REPORT.md").unlink()
     assert driver.main(["--report"]) == 0
     assert measured == ["training"]
+    stored = json.loads((tmp_path / "runs" / "training.json").read_text())
+    assert stored["about"] == {"commit": "abc1234", "rounds": 5, "memory": "24 GiB"}
+    assert stored["lines"] == row("training")["lines"]
     assert "| Row training |" in (tmp_path / "REPORT.md").read_text()
 
 
@@ -251,10 +239,3 @@ def test_versions_of_an_environment():
     found = environment.versions(sys.executable, ["numpy", "no-such-package-here"])
     assert found["numpy"] == np.__version__ and list(found) == ["Python", "numpy"]
     assert environment.required()[0] == "tensorflow"
-
-
-def test_stored_row_is_plain_json(measured, tmp_path):
-    driver.main(["training"])
-    stored = json.loads((tmp_path / "runs" / "training.json").read_text())
-    assert stored["about"] == {"commit": "abc1234", "rounds": 5, "memory": "24 GiB"}
-    assert stored["lines"] == row("training")["lines"]
