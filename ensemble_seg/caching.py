@@ -1,7 +1,6 @@
 """Resized images and masks kept in one file, so that large files are decoded once."""
 
 import hashlib
-import os
 import shutil
 import uuid
 from collections.abc import Callable, Sequence
@@ -83,6 +82,6 @@ def _key(windows: Windows, size: int) -> str:
     for pair, box in windows:
         for file in pair[:2]:
             status = file.stat()
-            state = (os.path.abspath(file), status.st_size, status.st_mtime_ns, box)
+            state = (str(file.absolute()), status.st_size, status.st_mtime_ns, box)
             digest.update(repr(state).encode())
     return digest.hexdigest()[:16]

@@ -16,6 +16,7 @@ from .reading import (
 from .windows import small_image
 
 TRIAL_SIZE = 32
+BLOCK = 1000  # pairs handed to the threads at once: what waits takes memory, too
 
 
 def check_pairs(pairs: Iterable[Pair]) -> int:
@@ -31,13 +32,14 @@ def check_pairs(pairs: Iterable[Pair]) -> int:
         FileNotFoundError, ValueError: naming the file: unreadable, not a two-class mask, or a mask
             of another size than its image.
     """
-    files = {pair[:2]: None for pair in pairs}
+    pairs = list(dict.fromkeys(pairs))
+    blocks = [pairs[start : start + BLOCK] for start in range(0, len(pairs), BLOCK)]
     with ThreadPoolExecutor() as threads:
-        return sum(threads.map(_check_pair, files))
+        return sum(sum(threads.map(_check_pair, block)) for block in blocks)
 
 
-def _check_pair(files: tuple[Path, Path]) -> int:
-    image, mask = files
+def _check_pair(pair: Pair) -> int:
+    image, mask, _ = pair
     small_image(image, TRIAL_SIZE)
     size, grey = picture_size(image), read_grey(mask)
     mask_from_grey(grey, str(mask))

@@ -136,7 +136,7 @@ def group_duplicates(pairs: Sequence[Pair], near: Iterable[Sequence]) -> list[Pa
     graph = coo_matrix((np.ones(len(ends)), np.transpose(ends)), [len(groups)] * 2)
     _, labels = connected_components(graph)
     names = dict(zip(labels[::-1], groups[::-1], strict=True))  # the first group of each wins
-    return [pair._replace(group=names[labels[number[pair.group]]]) for pair in pairs]
+    return [pair.in_group(names[labels[number[pair.group]]]) for pair in pairs]
 
 
 def write_manifest(found: "Inspection", path: str | Path) -> int:

@@ -30,7 +30,7 @@ def k_folds(data: Dataset, folds: int = 5, seed: int = 0) -> list[Dataset]:
     """
     if any(getattr(data, part).boxes is not None for part in PARTS):
         raise ValueError("Expected whole images. Found crops: make the folds first, then crop.")
-    pairs = sorted({pair for part in PARTS for pair in getattr(data, part).pairs})
+    pairs = sorted({pair for part in PARTS for pair in getattr(data, part).pairs}, key=tuple)
     groups = len({pair.group for pair in pairs})
     if not 2 <= folds <= groups - 1:
         raise ValueError(

@@ -85,7 +85,7 @@ def lgg_mri(folder: Path) -> Listing:
         listing = by_stem(case, case, "_mask")
         patient = "_".join(case.name.split("_")[:3])
         slices = sorted(listing.parts[""], key=lambda pair: _numbers(pair.image.stem))
-        pairs += [pair._replace(group=patient) for pair in slices]
+        pairs += [pair.in_group(patient) for pair in slices]
         problems += listing.problems
     if not cases:
         problems.append(

@@ -2,7 +2,9 @@
 
 import csv
 import os
+import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,12 +22,50 @@ class Box(NamedTuple):
     right: int
 
 
-class Pair(NamedTuple):
-    """An image file, its mask file, and the group (the patient, say) it belongs to."""
+class Pair(tuple):
+    """An image file, its mask file, and the group (the patient, say) it belongs to.
 
-    image: Path
-    mask: Path
-    group: str
+    A tuple (Path, Path, str) that holds its paths as text: a third of the memory, so that a set of
+    100,000 pairs weighs little.
+
+    Example:
+        >>> image, mask, group = pair = Pair("images/a7.jpg", "masks/a7.png", "a7")
+        >>> image.stem, pair.mask.name, pair.group
+        ('a7', 'a7.png', 'a7')
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, image: str | Path, mask: str | Path, group: str) -> "Pair":
+        return super().__new__(cls, (str(image), str(mask), group))
+
+    def __iter__(self) -> Iterator:
+        return iter((self.image, self.mask, self.group))
+
+    def __getitem__(self, index: int | slice) -> "Path | str | tuple":
+        return (*self,)[index]
+
+    @property
+    def image(self) -> Path:
+        return Path(super().__getitem__(0))
+
+    @property
+    def mask(self) -> Path:
+        return Path(super().__getitem__(1))
+
+    @property
+    def group(self) -> str:
+        return super().__getitem__(2)
+
+    def in_group(self, group: str) -> "Pair":
+        """Return the same files in another group."""
+        return Pair(*self[:2], group)
+
+    def __getnewargs__(self) -> tuple:
+        return (*self,)
+
+    def __repr__(self) -> str:
+        return f"Pair{(*map(str, self),)}"
 
 
 class Listing(NamedTuple):
@@ -51,26 +91,28 @@ def by_stem(images: Path, masks: Path, ending: str = "") -> Listing:
     problems: list[str] = []
     image_files = image_stems(images, problems, without=ending)
     mask_files = image_stems(masks, problems, ending)
-    for kind, folder, files, others in (
-        ("mask", masks, image_files, mask_files),
-        ("image", images, mask_files, image_files),
+    for kind, end, folder, other, files, others in (
+        ("mask", ending, images, masks, image_files, mask_files),
+        ("image", "", masks, images, mask_files, image_files),
     ):
         if others:
             problems += [
-                f"{files[stem]}: no {kind} '{stem}{ending if kind == 'mask' else ''}.*' in "
-                f"{folder}. Add it, or remove the file."
+                f"{folder / (stem + files[stem])}: no {kind} '{stem}{end}.*' in {other}. Add it, "
+                "or remove the file."
                 for stem in sorted(files.keys() - others.keys())
             ]
-    both = sorted(image_files.keys() & mask_files.keys())
-    return Listing(
-        {"": [Pair(image_files[stem], mask_files[stem], stem) for stem in both]}, problems
-    )
+    pairs = [
+        Pair(images / (stem + image_files[stem]), masks / (stem + mask_files[stem]), stem)
+        for stem in sorted(image_files)
+        if stem in mask_files
+    ]
+    return Listing({"": pairs}, problems)
 
 
 def image_stems(
     folder: Path, problems: list[str], ending: str = "", without: str = ""
-) -> dict[str, Path]:
-    """Return the image files of a folder by stem, and note what is wrong with them.
+) -> dict[str, str]:
+    """Return how the names of a folder's image files go on by stem, and note what is wrong.
 
     Args:
         folder: not searched below its first level.
@@ -78,18 +120,18 @@ def image_stems(
         ending: only files whose stem ends so; the ending is cut off.
         without: leave out the files whose stem ends so.
     """
-    found: dict[str, Path] = {}
-    for file in image_files(folder):
-        if not file.stem.endswith(ending) or (without and file.stem.endswith(without)):
+    found: dict[str, str] = {}
+    for name in image_names(folder):
+        stem, _, suffix = name.rpartition(".")
+        if not stem.endswith(ending) or (without and stem.endswith(without)):
             continue
-        stem = file.stem.removesuffix(ending)
+        stem = stem.removesuffix(ending)
         if stem in found:
             problems.append(
-                f"{file}: has the stem of {found[stem].name}, so it is not clear which one is "
-                "meant. "
-                "Keep one of them."
+                f"{folder / name}: has the stem of {stem}{found[stem]}, so it is not clear which "
+                "one is meant. Keep one of them."
             )
-        found.setdefault(stem, file)
+        found.setdefault(stem, sys.intern(f"{ending}.{suffix}"))
     if not found:
         problems.append(
             f"{folder}: expected image files ({', '.join(SUFFIXES)}), found none. A data set has "
@@ -100,12 +142,21 @@ def image_stems(
 
 def image_files(folder: Path) -> list[Path]:
     """Return the files of a folder that have an image's suffix, sorted by name."""
-    files = folder.iterdir() if folder.is_dir() else ()
-    return sorted(
-        file
-        for file in files
-        if file.suffix.lower() in SUFFIXES and file.name[0] != "." and not file.is_dir()
-    )
+    return [folder / name for name in image_names(folder)]
+
+
+def image_names(folder: Path) -> list[str]:
+    """Return their names."""
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        return sorted(
+            entry.name
+            for entry in entries
+            if entry.name.lower().endswith(SUFFIXES)
+            and entry.name[0] != "."
+            and (entry.is_file(follow_symlinks=False) or not Path(entry).is_dir())
+        )
 
 
 def read_text(path: Path) -> str:

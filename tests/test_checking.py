@@ -3,6 +3,7 @@ import pytest
 from conftest import save
 
 import ensemble_seg as es
+from ensemble_seg import checking
 from ensemble_seg.datasets import all_pairs
 
 
@@ -23,3 +24,12 @@ def test_check_names_the_file_that_does_not_fit(disks):
     save(disks / "masks" / "disk_02.png", np.full((40, 48), 100, "uint8"))
     with pytest.raises(ValueError, match=r"disk_02.png: expected a mask of two classes"):
         es.check_pairs(pairs)
+
+
+def test_pairs_are_checked_once_in_blocks(disks, monkeypatch):
+    grey = es.read_mask(disks / "masks" / "disk_02.png") * 255
+    grey[0, :3] = (15, 16, 199)
+    save(disks / "masks" / "disk_02.png", grey)
+    save(disks / "masks" / "disk_19.png", grey)
+    monkeypatch.setattr(checking, "BLOCK", 3)
+    assert es.check_pairs(all_pairs(disks) * 2) == 4

@@ -1,5 +1,8 @@
+import pickle
 import shutil
+import sys
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +24,25 @@ def test_a_folder_is_paired_by_stem_and_split_70_10_20(disks):
     pairs = all_pairs(data)
     assert len({pair.image for pair in pairs}) == 20
     assert all(pair.image.stem == pair.mask.stem for pair in pairs)
+
+
+def test_a_pair_is_a_tuple_of_two_paths_and_a_group():
+    pair = Pair(Path("a/x.jpg"), "b/x.png", "patient")
+    image, mask, group = pair
+    expected = (Path("a/x.jpg"), Path("b/x.png"), "patient")
+    assert (image, mask, group) == (pair.image, pair.mask, pair.group) == (*pair,) == expected
+    assert (pair[0], pair[-1], pair[:2], len(pair)) == (image, "patient", (image, mask), 3)
+    assert pair == Pair("a/x.jpg", Path("b/x.png"), "patient") == pickle.loads(pickle.dumps(pair))
+    assert len({pair, Pair(*pair), pair.in_group("another")}) == 2
+    assert repr(pair) == "Pair('a/x.jpg', 'b/x.png', 'patient')"
+
+
+def test_pairs_take_little_memory():
+    folder = "/".join(["a folder"] * 6)
+    pair = Pair(Path(folder, "images/0123.jpg"), Path(folder, "masks/0123.png"), "0123")
+    held = [pair, *tuple.__iter__(pair)]
+    assert sum(map(sys.getsizeof, held)) < 500
+    assert {type(each) for each in held} == {Pair, str}
 
 
 def test_suffixes_of_partners_may_differ(disks):

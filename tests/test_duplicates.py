@@ -121,9 +121,7 @@ def test_joined_pairs_share_a_group():
 
 
 def test_whole_groups_are_joined():
-    patients = [
-        pair._replace(group=group) for pair, group in zip(pairs("abcd"), "ppqr", strict=True)
-    ]
+    patients = [pair.in_group(group) for pair, group in zip(pairs("abcd"), "ppqr", strict=True)]
     assert [pair.group for pair in group_duplicates(patients, [(1, 2)])] == ["p", "p", "p", "r"]
     assert group_duplicates(patients, []) == patients
 
