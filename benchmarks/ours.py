@@ -4,6 +4,8 @@ import keras
 import numpy as np
 
 import ensemble_seg as es
+from benchmarks.workloads import without_tuning
+from ensemble_seg.evaluation import PREDICT_BATCH
 from ensemble_seg.losses import loss_by_name
 from ensemble_seg.training import compile_model
 
@@ -22,4 +24,8 @@ def ensemble() -> keras.Model:
 
 
 def predict(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    return model.predict(images, batch_size=8, verbose=0)
+    """Predict as `es.predict_split` does, from images at hand."""
+    import tensorflow as tf
+
+    batches = tf.data.Dataset.from_tensor_slices(images).batch(PREDICT_BATCH)
+    return model.predict(without_tuning(batches), verbose=0)
