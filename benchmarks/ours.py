@@ -4,8 +4,7 @@ import keras
 import numpy as np
 
 import ensemble_seg as es
-from benchmarks.workloads import without_tuning
-from ensemble_seg.evaluation import PREDICT_BATCH
+from benchmarks.workloads import BATCH, without_tuning
 from ensemble_seg.losses import loss_by_name
 from ensemble_seg.training import compile_model
 
@@ -27,5 +26,5 @@ def predict(model: keras.Model, images: np.ndarray) -> np.ndarray:
     """Predict as `es.predict_split` does, from images at hand."""
     import tensorflow as tf
 
-    batches = tf.data.Dataset.from_tensor_slices(images).batch(PREDICT_BATCH)
+    batches = tf.data.Dataset.from_tensor_slices(images).batch(BATCH)
     return model.predict(without_tuning(batches), verbose=0)

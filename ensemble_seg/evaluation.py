@@ -15,7 +15,6 @@ from .presets import Preset
 
 METRICS = ("dice", "iou", "precision", "recall")
 RESAMPLES = 5000
-PREDICT_BATCH = 32
 BLOCK = 100  # resamples drawn at once: memory does not grow with their number
 
 
@@ -125,7 +124,7 @@ def evaluate(model: keras.Model, split: Split) -> Scores:
 
 def predict_split(model: keras.Model, split: Split) -> np.ndarray:
     """Return the softmax maps of all images of a split: (N, size, size, 2) float32."""
-    preset = Preset("prediction", size=model.input_shape[1], batch_size=PREDICT_BATCH)
+    preset = Preset("prediction", size=model.input_shape[1])
     return model.predict(split.to_tf(preset), verbose=0)
 
 
