@@ -18,6 +18,35 @@ def test_output_is_a_probability_in_float32():
         np.testing.assert_allclose(maps.sum(-1), 1, atol=1e-5)
 
 
+def squares(number, seed):
+    """Noise with one bright square of 20 pixels each, and one-hot masks."""
+    rng = np.random.default_rng(seed)
+    images = rng.uniform(0, 128, (number, 64, 64, 3)).astype("float32")
+    masks = np.zeros((number, 64, 64), int)
+    for image, mask, (top, left) in zip(
+        images, masks, rng.integers(0, 44, (number, 2)), strict=True
+    ):
+        image[top : top + 20, left : left + 20] += 100
+        mask[top : top + 20, left : left + 20] = 1
+    return images, np.eye(2, dtype="float32")[masks]
+
+
+def test_of_a_trained_network_bfloat16_changes_hardly_a_pixel():
+    """Trained so far that it is sure: at random weights every other pixel is nearly a tie."""
+    network, rounded = (
+        es.unet(SMOKE.replace(precision=precision)) for precision in ("float32", "mixed_bfloat16")
+    )
+    network.compile(keras.optimizers.Adam(1e-3), es.ExponentialLoss(), jit_compile=False)
+    network.fit(*squares(32, seed=0), batch_size=8, epochs=10, verbose=0)
+    rounded.set_weights(network.get_weights())
+    images, masks = squares(64, seed=1)
+    maps, rounded_maps = (np.asarray(model(images)) for model in (network, rounded))
+    predicted = maps.argmax(axis=-1)
+    assert (predicted == masks.argmax(axis=-1)).mean() > 0.98
+    assert np.abs(maps - rounded_maps).max() > 1e-4
+    assert (predicted != rounded_maps.argmax(axis=-1)).mean() < 0.001
+
+
 def test_precision_does_not_leak_out():
     es.unet(SMOKE.replace(precision="mixed_bfloat16"))
     assert keras.config.dtype_policy().name == "float32"
