@@ -12,6 +12,7 @@ from . import plots
 from .checking import check_pairs
 from .crops import lesion_crops
 from .datasets import Dataset, Split, load_dataset
+from .downloading import download
 from .ensembling import WeightedAverage, average_probabilities, build_ensemble, fit_weights
 from .evaluation import (
     Interval,
@@ -22,6 +23,8 @@ from .evaluation import (
     score,
     score_table,
 )
+from .folding import k_folds
+from .inspecting import inspect_dataset
 from .losses import LOSSES, ExponentialLoss, exponential_loss, loss_by_name
 from .models import precision_policy, unet
 from .pairing import Box, Pair
@@ -52,11 +55,14 @@ __all__ = [
     "build_ensemble",
     "check_pairs",
     "crop_split",
+    "download",
     "draw_phantom",
     "evaluate",
     "exponential_loss",
     "fit_weights",
     "imbalance_ratio",
+    "inspect_dataset",
+    "k_folds",
     "lesion_box",
     "lesion_boxes",
     "lesion_crops",

@@ -86,3 +86,14 @@ def test_every_module_has_a_test():
     modules = {file.stem for file in (ROOT / "ensemble_seg").glob("*.py")} - {"__init__"}
     tests = {file.stem.removeprefix("test_") for file in (ROOT / "tests").glob("test_*.py")}
     assert {TESTED_ELSEWHERE.get(module, module) for module in modules} <= tests
+
+
+def test_public_names_are_there_and_sorted():
+    assert es.__all__ == sorted(es.__all__, key=lambda name: (not name.isupper(), name))
+    assert all(hasattr(es, name) for name in es.__all__)
+
+
+def test_names_that_the_pages_use_are_public():
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("data/*.md"), *ROOT.glob("notebooks/*.ipynb")]
+    used = {name for page in pages for name in re.findall(r"\bes\.(\w+)", page.read_text("utf-8"))}
+    assert used <= {*es.__all__, "__version__"}
