@@ -58,13 +58,17 @@ def circumstances(rows: list[dict]) -> str:
 
 
 def draw(rows: list[dict], path: Path) -> bool:
-    """Draw how far each ratio is from its goal; False where there is none to draw."""
+    """Draw how far each ratio is from its goal; False where there is none to draw.
+
+    A goal of 0 is in the table alone: nothing is so many times as good as 0.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    goals = [(line, goal) for row in rows for line in row.get("lines", ()) for goal in _goals(line)]
+    lines = [line for row in rows for line in row.get("lines", ())]
+    goals = [(line, goal) for line in lines for goal in _goals(line) if goal["limit"]]
     goals.reverse()
     if not goals:
         return False

@@ -239,3 +239,11 @@ def test_versions_of_an_environment():
     found = environment.versions(sys.executable, ["numpy", "no-such-package-here"])
     assert found["numpy"] == np.__version__ and list(found) == ["Python", "numpy"]
     assert environment.required()[0] == "tensorflow"
+
+
+def test_a_goal_of_zero_is_not_drawn(tmp_path):
+    difference = row("first")
+    difference["lines"][0]["goals"] = [at_least("difference", -0.5, 0, "")]
+    reporting.write_report([difference], tmp_path / "REPORT.md")
+    assert "| difference: -0.5 | at least 0 | **missed** |" in (tmp_path / "REPORT.md").read_text()
+    assert not (tmp_path / "report.png").exists()
