@@ -8,6 +8,7 @@ only, for the published stack's environment imports this file too.
 import contextlib
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -100,6 +101,18 @@ def once(command: list[str], **env: str) -> dict:
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def peak_megabytes() -> float:
+    """Return the most memory this process has had, resident.
+
+    From /proc where there is one: what getrusage says begins, on Linux, with the parent's.
+    """
+    status = Path("/proc/self/status")
+    if status.is_file():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def ratio(results: dict[str, list[float]], above: str, below: str) -> float:

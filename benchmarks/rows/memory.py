@@ -4,7 +4,6 @@ Its scripts: python -m benchmarks.rows.memory ours|arrays FOLDER
 """
 
 import json
-import resource
 import shutil
 import sys
 import time
@@ -14,7 +13,7 @@ from statistics import median
 import numpy as np
 
 from benchmarks.drawing import draw_pairs
-from benchmarks.measuring import at_most, once, ratio
+from benchmarks.measuring import at_most, once, peak_megabytes, ratio
 
 SIZE, DISTINCT, ROUNDS = 64, 100, 2
 PAIRS = (1_000, 10_000, 100_000)
@@ -83,5 +82,4 @@ def arrays(folder: Path) -> tuple[float, float]:
 
 if __name__ == "__main__":
     passed = {"ours": ours, "arrays": arrays}[sys.argv[1]](Path(sys.argv[2]))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"megabytes": peak, "seconds": passed}))
+    print(json.dumps({"megabytes": peak_megabytes(), "seconds": passed}))
