@@ -47,8 +47,8 @@ def row(kind: str, rounds: int, scratch: Path) -> dict:
             at_least(f"{name} / loop", ratio(images, name, LOOP), goal) for name in (FIRST, CACHED)
         ],
         "notes": [
-            f"{pairs:,} pairs, {mean_bytes / 1e6:.2f} MB an image, in the page cache. The loop reads "
-            "with OpenCV in one thread, resizes to the nearest pixel and keeps all in two arrays; "
+            f"{pairs:,} pairs, {mean_bytes / 1e6:.2f} MB an image, in the page cache. The loop "
+            "reads with OpenCV in one thread, resizes to the nearest pixel, keeps all in arrays; "
             "ours gives anti-aliased float32 batches and one-hot masks. With the cache: each epoch "
             "after the first."
         ],
