@@ -1,11 +1,11 @@
-"""What a call costs: seconds, and memory of this process (Linux)."""
+"""What a call costs: seconds, and memory of this process."""
 
-import re
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+from benchmarks.measuring import peak_megabytes
 
 
 def seconds(function: Callable, *arguments) -> float:
@@ -15,17 +15,12 @@ def seconds(function: Callable, *arguments) -> float:
 
 
 def megabytes(function: Callable, *arguments) -> float:
-    """Return by how much memory in use rises at most during a call, above what it was before."""
-    RESET.write_text("5")  # the peak so far is forgotten
-    before = _status("VmRSS")
+    """Return by how much memory in use rises at most during a call.
+
+    Above what it was before, on Linux; elsewhere above the highest it ever was.
+    """
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")  # the peak so far is forgotten
+    before = peak_megabytes()
     function(*arguments)
-    return _status("VmHWM") - before
-
-
-def peak_megabytes() -> float:
-    """Return the most memory this process had in use so far."""
-    return _status("VmHWM")
-
-
-def _status(field: str) -> float:
-    return int(re.search(rf"{field}:\s+(\d+) kB", STATUS.read_text())[1]) / 1024
+    return peak_megabytes() - before

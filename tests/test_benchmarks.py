@@ -2,15 +2,21 @@
 
 import json
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+import ensemble_seg as es
 from benchmarks import __main__ as driver
 from benchmarks import machine, reporting
+from benchmarks.drawing import draw_pairs, ellipses
 from benchmarks.measuring import at_least, at_most, compare, ratio
 from benchmarks.published import environment
-from benchmarks.rows import first_step
+from benchmarks.rows import evaluation, first_step, sampling
+from benchmarks.spending import megabytes
 from benchmarks.workloads import forward_flops, random_images, random_masks
+from ensemble_seg.datasets import all_pairs
 
 COUNTING = """
 from benchmarks.measuring import serve
@@ -154,7 +160,7 @@ def test_report_alone_measures_nothing(measured, tmp_path):
     assert driver.main(["--report"]) == 0
     assert measured == ["training"]
     stored = json.loads((tmp_path / "runs" / "training.json").read_text())
-    assert stored["about"] == {"commit": "abc1234", "rounds": 5, "memory": "24 GiB"}
+    assert stored["about"] == {"commit": "abc1234", "rounds": 3, "memory": "24 GiB"}
     assert stored["lines"] == row("training")["lines"]
     assert "| Row training |" in (tmp_path / "REPORT.md").read_text()
 
@@ -247,3 +253,33 @@ def test_a_goal_of_zero_is_not_drawn(tmp_path):
     reporting.write_report([difference], tmp_path / "REPORT.md")
     assert "| difference: -0.5 | at least 0 | **missed** |" in (tmp_path / "REPORT.md").read_text()
     assert not (tmp_path / "report.png").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux")
+def test_memory_is_that_above_what_was_in_use_before():
+    np.ones(30_000_000)
+    assert 70 < megabytes(lambda: np.ones(10_000_000)) < 90
+    assert megabytes(lambda: None) < 5
+
+
+def test_ellipses_and_pairs_of_files_are_drawn(tmp_path):
+    masks = ellipses(5, 64)
+    assert (masks.shape, masks.dtype, masks.max()) == ((5, 64, 64), np.uint8, 1)
+    assert masks.any(axis=(1, 2)).all()
+    assert draw_pairs(tmp_path, (30, 40), 7, 4.0, ".png", distinct=3) > 0
+    pairs = all_pairs(tmp_path)
+    assert [es.read_image(pair.image).shape for pair in pairs] == [(30, 40, 3)] * 7
+    assert len({pair.mask.resolve() for pair in pairs}) == 3
+    assert es.check_pairs(pairs) == 0
+
+
+def test_the_loop_as_published_finds_our_boxes():
+    masks = ellipses(20, 128)
+    assert sampling.loop(masks * 255) == sampling.ours(masks)
+
+
+def test_the_loop_over_scikit_learn_finds_our_scores():
+    masks = ellipses(6, 32)
+    shifted = np.roll(masks, 2, axis=1)
+    scores = es.Scores.from_masks(masks, shifted)
+    np.testing.assert_allclose(evaluation.loop(masks, shifted), scores.per_image["iou"])
