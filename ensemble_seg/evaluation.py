@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from .presets import Preset
 
 METRICS = ("dice", "iou", "precision", "recall")
 RESAMPLES = 5000
-BLOCK = 100  # resamples drawn at once: memory does not grow with their number
+BLOCK = 100_000  # groups drawn at once, at least: memory does not grow with the resamples
 
 
 class Interval(NamedTuple):
@@ -183,12 +183,9 @@ def bootstrap_means(
     sums = [np.bincount(member, column) for column in np.transpose(values)]
     table = np.column_stack([*sums, np.bincount(member)])
     number = len(table)
-    generator, totals = np.random.default_rng(seed), []
-    for start in range(0, resamples, BLOCK):
-        rows = min(BLOCK, resamples - start)
-        draws = generator.multinomial(number, np.full(number, 1 / number), size=rows)
-        totals.append(draws.astype("float64") @ table)
-    totals = np.concatenate(totals)
+    totals = np.concatenate(
+        [draws.astype("float64") @ table for draws in _resamples(number, resamples, seed)]
+    )
     lows, highs = np.percentile(totals[:, :-1] / totals[:, -1:], [2.5, 97.5], axis=0)
     return [
         Interval(*map(float, ends))
@@ -217,6 +214,16 @@ def score_table(scores: Mapping[str, Scores]) -> str:
             f"| {pooled['mean_iou']:.3f} |"
         )
     return "\n".join(lines)
+
+
+def _resamples(number: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """How often each resample has each of `number` groups, (rows, number), a block at a time."""
+    generator = np.random.default_rng(seed)
+    rows = max(1, BLOCK // number)
+    for start in range(0, resamples, rows):
+        drawn = generator.integers(number, size=(min(rows, resamples - start), number))
+        drawn += number * np.arange(len(drawn))[:, None]
+        yield np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape)
 
 
 def _count(truth: np.ndarray, predicted: np.ndarray) -> tuple[int, int, int, int]:

@@ -88,13 +88,18 @@ def test_interval_agrees_with_scipy():
     np.testing.assert_allclose(ours[1:], theirs.confidence_interval, atol=0.004)
 
 
-def test_resamples_do_not_depend_on_how_many_are_drawn_at_once():
+def test_resamples_do_not_depend_on_how_many_are_drawn_at_once(monkeypatch):
     values, groups = np.random.default_rng(0).random(30), [str(n % 7) for n in range(30)]
-    draws = np.random.default_rng(3).multinomial(7, [1 / 7] * 7, size=1050)
-    sums = np.array([values[n::7].sum() for n in range(7)])
-    sizes = np.array([len(values[n::7]) for n in range(7)])
-    expected = np.percentile(draws @ sums / (draws @ sizes), [2.5, 97.5])
-    np.testing.assert_allclose(bootstrap_mean(values, groups, 3, 1050)[1:], expected, rtol=1e-12)
+    members = [values[n::7] for n in range(7)]
+    means = [
+        np.concatenate([members[n] for n in drawn]).mean()
+        for drawn in np.random.default_rng(3).integers(7, size=(1050, 7))
+    ]
+    expected = np.percentile(means, [2.5, 97.5])
+    for block in (1, 100, 100_000):
+        monkeypatch.setattr("ensemble_seg.evaluation.BLOCK", block)
+        found = bootstrap_mean(values, groups, 3, 1050)
+        np.testing.assert_allclose(found[1:], expected, rtol=1e-12)
 
 
 def test_all_scores_have_the_intervals_they_have_alone():
