@@ -19,7 +19,8 @@ class Preset:
         batch_size: images a step.
         epochs: passes over the training set.
         learning_rate: of Adam.
-        decay: let the learning rate fall to 0 along a cosine, instead of keeping it.
+        warmup: epochs in which the learning rate rises from 0; 0 starts with the whole of it.
+        decay: let the learning rate then fall to 0 along a cosine, instead of keeping it.
         loss: a key of `ensemble_seg.LOSSES`.
         threshold: the sampling model takes images with background / lesion >= threshold.
         margin: context around a lesion box, pixels, tried from first to last on each side.
@@ -46,6 +47,7 @@ class Preset:
     batch_size: int = 8
     epochs: int = 50
     learning_rate: float = 1e-3
+    warmup: int = 0
     decay: bool = False
     loss: str = "exponential"
     threshold: float = 3.0
@@ -66,6 +68,8 @@ class Preset:
         for field in ("batch_size", "epochs"):
             if getattr(self, field) < 1:
                 raise _invalid(field, "an integer of at least 1", getattr(self, field))
+        if not 0 <= self.warmup < self.epochs:
+            raise _invalid("warmup", f"0 or fewer than {self.epochs} epochs", self.warmup)
         if self.limit < 0:
             raise _invalid("limit", "the number of pairs of a split, or 0 for all", self.limit)
         if self.learning_rate <= 0:

@@ -123,13 +123,11 @@ def compile_model(
 
     Args:
         model: from `unet`.
-        preset: its learning_rate and decay are used.
+        preset: its learning_rate, warmup, decay and epochs are used.
         loss: to minimise.
-        total_steps: of the whole training; the length of the decay.
+        total_steps: of the whole training, warm-up and decay.
     """
-    rate = preset.learning_rate
-    if preset.decay:
-        rate = keras.optimizers.schedules.CosineDecay(rate, total_steps)
+    rate = _learning_rate(preset, total_steps)
     dice = keras.metrics.MeanMetricWrapper(lesion_dice, name="dice")
     model.compile(FusedAdam(rate), loss, metrics=[dice], jit_compile=False)
     model.optimizer.build(model.trainable_variables)
@@ -199,6 +197,19 @@ class ProgressBar(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         self.bar.close()
+
+
+def _learning_rate(preset: Preset, total_steps: int):
+    rate, warmup = preset.learning_rate, total_steps * preset.warmup // preset.epochs
+    if not (warmup or preset.decay):
+        return rate
+    return keras.optimizers.schedules.CosineDecay(
+        0.0 if warmup else rate,
+        total_steps - warmup,
+        alpha=0.0 if preset.decay else 1.0,
+        warmup_target=rate if warmup else None,
+        warmup_steps=warmup,
+    )
 
 
 def _start(path: Path, config: dict) -> None:

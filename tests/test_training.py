@@ -12,7 +12,7 @@ from conftest import save
 
 import ensemble_seg as es
 from ensemble_seg.runs import read_history, write_file
-from ensemble_seg.training import lesion_dice
+from ensemble_seg.training import compile_model, lesion_dice
 
 TINY = es.preset("smoke").replace(size=32, epochs=3, precision="float32", limit=0)
 FIELDS = {key: value for key, value in asdict(TINY).items() if key != "name"}
@@ -70,13 +70,36 @@ def test_last_keeps_the_last_epoch(disks, tmp_path):
     np.testing.assert_array_equal(weights_of(model), weights_of(run.model))
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, [0.1] * 8),
+        ({"warmup": 2}, [0, 0.025, 0.05, 0.075, 0.1, 0.1, 0.1, 0.1]),
+        ({"decay": True}, [0.05 * (1 + np.cos(np.pi * step / 8)) for step in range(8)]),
+        (
+            {"warmup": 2, "decay": True},
+            [0, 0.025, 0.05, 0.075, 0.1, 0.0853553, 0.05, 0.0146447],
+        ),
+    ],
+)
+def test_learning_rate_of_each_step(changes, expected):
+    preset = TINY.replace(epochs=4, learning_rate=0.1, **changes)
+    model = small_model(preset)
+    compile_model(model, preset, es.ExponentialLoss(), total_steps=8)
+    found = []
+    for step in range(8):
+        model.optimizer.iterations.assign(step)
+        found.append(float(model.optimizer.learning_rate))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
 class StopError(Exception):
     pass
 
 
 @pytest.mark.parametrize("keep", ["best", "last"])
 def test_an_interrupted_run_ends_like_one_that_was_not(disks, tmp_path, monkeypatch, keep):
-    data, preset = es.load_dataset(disks), TINY.replace(epochs=4, keep=keep, decay=True)
+    data, preset = es.load_dataset(disks), TINY.replace(epochs=4, keep=keep, warmup=1, decay=True)
     whole = es.train(small_model(preset), data, preset, runs_dir=tmp_path / "whole")
 
     def stop(self, epoch, logs=None):
