@@ -21,6 +21,8 @@ class Preset:
         learning_rate: of Adam.
         warmup: epochs in which the learning rate rises from 0; 0 starts with the whole of it.
         decay: let the learning rate then fall to 0 along a cosine, instead of keeping it.
+        weight_decay: share of each weight that a step takes away, as a multiple of the learning
+            rate (AdamW); 0 takes none.
         loss: a key of `ensemble_seg.LOSSES`.
         threshold: the sampling model takes images with background / lesion >= threshold.
         margin: context around a lesion box, pixels, tried from first to last on each side.
@@ -49,6 +51,7 @@ class Preset:
     learning_rate: float = 1e-3
     warmup: int = 0
     decay: bool = False
+    weight_decay: float = 0.0
     loss: str = "exponential"
     threshold: float = 3.0
     margin: tuple[int, ...] = (20, 10)
@@ -74,6 +77,8 @@ class Preset:
             raise _invalid("limit", "the number of pairs of a split, or 0 for all", self.limit)
         if self.learning_rate <= 0:
             raise _invalid("learning_rate", "a positive number", self.learning_rate)
+        if self.weight_decay < 0:
+            raise _invalid("weight_decay", "a number of at least 0", self.weight_decay)
         if self.threshold < 0:
             raise _invalid("threshold", "a ratio of at least 0", self.threshold)
         if any(pixels != int(pixels) or pixels < 0 for pixels in self.margin):

@@ -123,13 +123,14 @@ def compile_model(
 
     Args:
         model: from `unet`.
-        preset: its learning_rate, warmup, decay and epochs are used.
+        preset: its learning_rate, warmup, decay, epochs and weight_decay are used.
         loss: to minimise.
         total_steps: of the whole training, warm-up and decay.
     """
     rate = _learning_rate(preset, total_steps)
     dice = keras.metrics.MeanMetricWrapper(lesion_dice, name="dice")
-    model.compile(FusedAdam(rate), loss, metrics=[dice], jit_compile=False)
+    optimizer = FusedAdam(rate, weight_decay=preset.weight_decay or None)
+    model.compile(optimizer, loss, metrics=[dice], jit_compile=False)
     model.optimizer.build(model.trainable_variables)
 
 

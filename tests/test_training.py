@@ -93,6 +93,16 @@ def test_learning_rate_of_each_step(changes, expected):
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+def test_weight_decay_of_the_preset_shrinks_weights_without_a_gradient():
+    preset = TINY.replace(learning_rate=0.1, weight_decay=2.0)
+    model = small_model(preset)
+    compile_model(model, preset, es.ExponentialLoss(), total_steps=1)
+    before = [np.array(weight) for weight in model.trainable_variables]
+    model.optimizer.apply([keras.ops.zeros_like(weight) for weight in model.trainable_variables])
+    for weight, old in zip(model.trainable_variables, before, strict=True):
+        np.testing.assert_allclose(weight, 0.8 * old, rtol=1e-6)
+
+
 class StopError(Exception):
     pass
 
