@@ -15,7 +15,6 @@ from .datasets import Dataset, Split, load_dataset
 from .downloading import download
 from .ensembling import WeightedAverage, average_probabilities, build_ensemble, fit_weights
 from .evaluation import (
-    Interval,
     Scores,
     evaluate,
     paired_difference,
@@ -25,6 +24,7 @@ from .evaluation import (
 )
 from .folding import k_folds
 from .inspecting import inspect_dataset
+from .intervals import Interval
 from .losses import LOSSES, ExponentialLoss, exponential_loss, loss_by_name
 from .models import precision_policy, unet
 from .pairing import Box, Pair

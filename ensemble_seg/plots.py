@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.patches import Patch, Rectangle
 from skimage.segmentation import find_boundaries
 
-from .evaluation import Scores, bootstrap_mean
+from .evaluation import Scores
+from .intervals import bootstrap_mean
 from .sampling import imbalance_ratio, lesion_box
 
 ORANGE, SKY, GREEN, YELLOW = "#E69F00", "#56B4E9", "#009E73", "#F0E442"

@@ -1,16 +1,14 @@
 """Compile, fit, and go on where a training was interrupted."""
 
-import csv
 import json
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import keras
 from keras import ops
-from tqdm import tqdm
 
+from .callbacks import KeepState, ProgressBar, saved_states
 from .checking import check_pairs
 from .datasets import Dataset
 from .distributing import MeanOverDevices, check_shares, copy_weights, spread
@@ -30,8 +28,6 @@ from .runs import (
     write_file,
 )
 from .sampling import sampled
-
-MONITOR = "val_dice"
 
 
 def train(
@@ -148,58 +144,6 @@ def lesion_dice(y_true, y_pred):
     return ops.where(total > 0, overlap / ops.maximum(total, 1.0), 1.0)
 
 
-class KeepState(keras.callbacks.Callback):
-    """After each epoch: keep the best model, the history, and all that is needed to go on.
-
-    What is kept is `saved` with the weights of the model that is trained, often itself.
-    The state is one file whose name carries the epoch, renamed when it is whole: weights and
-    epoch cannot disagree, however the training is killed.
-    """
-
-    def __init__(self, path: Path, history: dict[str, list[float]], saved: keras.Model):
-        super().__init__()
-        self.path, self.values, self.saved = path, history, saved
-
-    def on_epoch_end(self, epoch, logs=None):
-        best = max(self.values.get(MONITOR, []), default=-1.0)
-        if logs[MONITOR] > best:
-            copy_weights(self.model, self.saved)
-            save_model(self.saved, self.path / "backup" / "best.keras")
-        for key, value in logs.items():
-            self.values.setdefault(key, []).append(float(value))
-        write_file(self.path / "history.csv", self._write_history)
-        old = _states(self.path)
-        state = self.path / "backup" / f"epoch-{epoch + 1:04d}.weights.h5"
-        write_file(state, lambda file: self.model.save_weights(file, overwrite=True))
-        for file in old:
-            file.unlink()
-
-    def _write_history(self, file: Path) -> None:
-        keys = list(self.values)
-        rows = zip(*(self.values[key] for key in keys), strict=True)
-        lines = [["epoch", *keys], *([n + 1, *row] for n, row in enumerate(rows))]
-        with open(file, "w", newline="") as stream:
-            csv.writer(stream).writerows(lines)
-
-
-class ProgressBar(keras.callbacks.Callback):
-    """One bar for the whole training, with loss and validation Dice of the last epoch."""
-
-    def __init__(self, name: str, done: int, epochs: int):
-        super().__init__()
-        self.bar = tqdm(
-            desc=name, total=epochs, initial=done, unit="epoch", file=sys.stdout, leave=True
-        )
-
-    def on_epoch_end(self, epoch, logs=None):
-        shown = {key: f"{logs[key]:.3f}" for key in ("loss", MONITOR)}
-        self.bar.set_postfix(shown, refresh=False)
-        self.bar.update(1)
-
-    def on_train_end(self, logs=None):
-        self.bar.close()
-
-
 def _learning_rate(preset: Preset, total_steps: int):
     rate, warmup = preset.learning_rate, total_steps * preset.warmup // preset.epochs
     if not (warmup or preset.decay):
@@ -246,7 +190,7 @@ def _fit(
 
 
 def _resume(model: keras.Model, path: Path) -> tuple[int, dict[str, list[float]]]:
-    states = _states(path)
+    states = saved_states(path)
     if not states:
         return 0, {}
     done = int(states[-1].name.split(".")[0].removeprefix("epoch-"))
@@ -254,7 +198,3 @@ def _resume(model: keras.Model, path: Path) -> tuple[int, dict[str, list[float]]
     history = {key: values[:done] for key, values in read_history(path).items()}
     print(f"{path.name}: goes on after epoch {done}")
     return done, history
-
-
-def _states(path: Path) -> list[Path]:
-    return sorted((path / "backup").glob("epoch-*.weights.h5"))

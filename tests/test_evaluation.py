@@ -1,3 +1,4 @@
+import logging
 import tracemalloc
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_score
 
 import ensemble_seg as es
-from ensemble_seg.evaluation import bootstrap_mean
+from ensemble_seg.intervals import bootstrap_mean
 
 
 def masks(seed, number=12, density=0.4):
@@ -70,51 +71,11 @@ def test_rule_for_empty_masks(truth, predicted, expected):
     assert [values.tolist() for values in scores.per_image.values()] == [[expected]] * 4
 
 
-def test_interval_of_the_mean_covers_it_about_95_times_in_100():
-    rng, covered = np.random.default_rng(0), 0
-    for trial in range(300):
-        values = rng.beta(4, 1, 60)
-        interval = bootstrap_mean(values, list(map(str, range(60))), seed=trial, resamples=500)
-        covered += interval.low <= 0.8 <= interval.high
-    assert 0.90 <= covered / 300 <= 0.98
-
-
-def test_interval_agrees_with_scipy():
-    from scipy.stats import bootstrap
-
-    values = np.random.default_rng(0).beta(4, 1, 80)
-    ours = bootstrap_mean(values, list(map(str, range(80))))
-    theirs = bootstrap((values,), np.mean, method="percentile", random_state=0)
-    np.testing.assert_allclose(ours[1:], theirs.confidence_interval, atol=0.004)
-
-
-def test_resamples_do_not_depend_on_how_many_are_drawn_at_once(monkeypatch):
-    values, groups = np.random.default_rng(0).random(30), [str(n % 7) for n in range(30)]
-    members = [values[n::7] for n in range(7)]
-    means = [
-        np.concatenate([members[n] for n in drawn]).mean()
-        for drawn in np.random.default_rng(3).integers(7, size=(1050, 7))
-    ]
-    expected = np.percentile(means, [2.5, 97.5])
-    for block in (1, 100, 100_000):
-        monkeypatch.setattr("ensemble_seg.evaluation.BLOCK", block)
-        found = bootstrap_mean(values, groups, 3, 1050)
-        np.testing.assert_allclose(found[1:], expected, rtol=1e-12)
-
-
 def test_all_scores_have_the_intervals_they_have_alone():
     scores = es.Scores.from_masks(masks(0), masks(1), groups=list("aabbccddeeff"))
     for metric, interval in scores.summary(seed=4).items():
         alone = bootstrap_mean(scores.per_image[metric], scores.groups, seed=4)
         np.testing.assert_allclose(interval, alone, rtol=1e-12)
-
-
-def test_intervals_resample_groups():
-    values = np.repeat(np.random.default_rng(0).random(20), 10)
-    alone = bootstrap_mean(values, list(map(str, range(200))))
-    grouped = bootstrap_mean(values, [str(n // 10) for n in range(200)])
-    assert grouped.mean == alone.mean
-    assert (grouped.high - grouped.low) > 2.5 * (alone.high - alone.low)
 
 
 def test_paired_difference():
@@ -155,6 +116,19 @@ def test_csv_has_a_row_for_each_image():
     rows = [line.split(",") for line in scores.to_csv().splitlines()]
     assert [row[:2] for row in rows] == [["name", "group"], ["a", "p"], ["b", "q"]]
     assert float(rows[1][2]) == pytest.approx(scores.per_image["dice"][0], abs=1e-6)
+
+
+def test_scoring_several_models_prints_no_warning(disks, caplog, monkeypatch):
+    import keras
+
+    monkeypatch.setattr(logging.getLogger("tensorflow"), "propagate", True)
+    split = es.load_dataset(disks).train  # 14 images: batches of 8 and 6
+    for _ in range(6):
+        image = keras.Input((32, 32, 3))
+        es.predict_split(keras.Model(image, keras.layers.Conv2D(2, 1)(image)), split)
+    assert len(split) == 14 and not caplog.records
+    logging.getLogger("tensorflow").warning("another")
+    assert [record.getMessage() for record in caplog.records] == ["another"]
 
 
 def test_evaluate_scores_the_models_masks_on_whole_images(disks):

@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 TESTED_ELSEWHERE = {
     "__main__": "main",
+    "callbacks": "training",
     "crops": "sampling",
     "exporting": "main",
     "extracting": "downloading",

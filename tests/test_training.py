@@ -117,7 +117,7 @@ def test_an_interrupted_run_ends_like_one_that_was_not(disks, tmp_path, monkeypa
             raise StopError
 
     with monkeypatch.context() as patch:
-        patch.setattr("ensemble_seg.training.ProgressBar.on_epoch_begin", stop, raising=False)
+        patch.setattr("ensemble_seg.callbacks.ProgressBar.on_epoch_begin", stop, raising=False)
         with pytest.raises(StopError):
             es.train(small_model(preset), data, preset, runs_dir=tmp_path / "stopped")
     resumed = es.train(small_model(preset, 9), data, preset, runs_dir=tmp_path / "stopped")

@@ -13,7 +13,7 @@ import tensorflow as tf
 from test_training import StopError, small_model
 
 import ensemble_seg as es
-from ensemble_seg.training import ProgressBar
+from ensemble_seg.callbacks import ProgressBar
 
 TWO = ("CPU:0", "CPU:1")
 # 13 images: three batches of 4, shares of 2 and 2, and one of 1, shares of 1 and 0.
