@@ -130,4 +130,5 @@ def at_most(what: str, value: float, goal: float, unit: str = "x") -> dict:
 
 def _goal(what: str, value: float, limit: float, sense: str, unit: str, met: bool) -> dict:
     goal = f"{sense} {limit:g}{unit}"
+    value, met = float(value), bool(met)  # of NumPy's kinds JSON knows none
     return {"what": what, "value": value, "goal": goal, "limit": limit, "unit": unit, "met": met}

@@ -55,6 +55,7 @@ def test_goals():
     assert at_least("a / b", 7, 7)["met"] and not at_least("a / b", 6.99, 7)["met"]
     assert at_most("a / b", 0.5, 0.5)["met"] and not at_most("a / b", 0.51, 0.5)["met"]
     assert at_most("time", 3, 7, " min")["goal"] == "at most 7 min"
+    assert json.dumps(at_least("a / b", np.float32(0.5), 7)).endswith('"met": false}')
 
 
 def row(name: str, **changes) -> dict:
