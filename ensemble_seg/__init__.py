@@ -35,6 +35,7 @@ from .reading import read_image, read_mask
 from .runs import Run, load_run, run_path, save_model
 from .sampling import Counts, crop_split, imbalance_ratio, lesion_box, lesion_boxes, sampled
 from .training import load_or_train, train
+from .views import eight_views
 
 __version__ = "0.1.0"
 
@@ -57,6 +58,7 @@ __all__ = [
     "crop_split",
     "download",
     "draw_phantom",
+    "eight_views",
     "evaluate",
     "exponential_loss",
     "fit_weights",

@@ -87,7 +87,7 @@ def train(options: argparse.Namespace) -> None:
 
 def evaluate(options: argparse.Namespace) -> None:
     """Print the score table of the trained models on the test images."""
-    from . import build_ensemble, evaluate, load_or_train, load_run, score_table
+    from . import build_ensemble, eight_views, evaluate, load_or_train, load_run, score_table
     from .runs import run_path
 
     data, preset = _experiment(options)
@@ -96,6 +96,8 @@ def evaluate(options: argparse.Namespace) -> None:
         load_run(run_path(data, preset, name, options.runs_dir))
         models[name] = load_or_train(name, data, preset, options.runs_dir).model
     models["ensemble"] = build_ensemble(list(models.values()), preset.weights)
+    if options.eight_views:
+        models = {name: eight_views(model) for name, model in models.items()}
     print(score_table({name: evaluate(model, data.test) for name, model in models.items()}))
     print(f"\n{data.name}: {len(data.test)} test images, data hash {data.hash[:12]}")
 
@@ -105,7 +107,7 @@ def predict(options: argparse.Namespace) -> None:
     import keras
     from tqdm import tqdm
 
-    from . import predict_folder
+    from . import eight_views, predict_folder
     from .runs import run_path
 
     model = options.model
@@ -118,6 +120,8 @@ def predict(options: argparse.Namespace) -> None:
             "with --model."
         )
     network = keras.saving.load_model(model, compile=False)
+    if options.eight_views:
+        network = eight_views(network)
     number = predict_folder(network, options.folder, options.out, progress=tqdm)
     print(f"{number} images: masks/, overlays/ and disagreement/ in {options.out}")
 
@@ -178,8 +182,12 @@ def _parser() -> argparse.ArgumentParser:
 
     fit = add(train, experiment)
     fit.add_argument("--devices", nargs="+", help="train on several: GPU:0 GPU:1 (one)")
-    add(evaluate, experiment)
-    use = add(predict, experiment)
+    views = argparse.ArgumentParser(add_help=False)
+    views.add_argument(
+        "--eight-views", action="store_true", help="vote over flips and turns: eight times the work"
+    )
+    add(evaluate, experiment, views)
+    use = add(predict, experiment, views)
     use.add_argument("folder", type=Path, help="images, of any size")
     use.add_argument("--out", type=Path, default=Path("predictions"), help="(%(default)s)")
     use.add_argument("--model", type=Path, help="a saved model; the trained ensemble by default")

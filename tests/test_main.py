@@ -47,6 +47,12 @@ def test_phantoms_draws_a_data_set(tmp_path):
     np.testing.assert_allclose(fractions, 0.05, rtol=0.15)
 
 
+def table(capsys, command) -> list[list[str]]:
+    capsys.readouterr()
+    assert main(command) == 0
+    return [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines() if "|" in line]
+
+
 def test_train_evaluate_predict(disks, tmp_path, capsys):
     options = ["--dataset", str(disks), "--preset", "smoke,size=32", "--runs-dir", str(tmp_path)]
     assert main(["evaluate", *options]) == 1
@@ -64,6 +70,21 @@ def test_train_evaluate_predict(disks, tmp_path, capsys):
     out = tmp_path / "predictions"
     assert main(["predict", str(disks / "images"), "--out", str(out), *options]) == 0
     assert len(list((out / "masks").iterdir())) == 20
+    voting = ["--eight-views", *options]
+    assert main(["predict", str(disks / "images"), "--out", str(out), *voting]) == 0
+    members = [
+        es.load_run(next(tmp_path.glob(f"{disks.name}/*/{name}"))).model
+        for name in ("main", "sampling")
+    ]
+    views = es.build_ensemble([es.eight_views(member) for member in members])
+    for path in sorted((disks / "images").iterdir()):
+        expected = es.predict_image(views, es.read_image(path)).mask
+        found = es.read_mask(out / "masks" / f"{path.stem}.png")
+        np.testing.assert_array_equal(found, expected)
+    once = table(capsys, ["evaluate", *options])
+    often = table(capsys, ["evaluate", *voting])
+    assert [row[0] for row in often] == [row[0] for row in once]
+    assert often != once
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def run_all(out: Path | None) -> int:
         if problem:
             print(f"{file.name}, {problem}\nWhat ran: {out / file.name}", file=sys.stderr)
             return 1
-    print(f"\nExecuted copies (.ipynb and .html): {out}\n\n{score_table(notebook)}")
+    print(f"\nExecuted copies (.ipynb and .html): {out}\n\n{score_tables(notebook)}")
     return 0
 
 
@@ -139,11 +139,13 @@ def write_copies(notebook, path: Path) -> None:
     path.with_suffix(".html").write_text(html, encoding="utf-8")
 
 
-def score_table(notebook) -> str:
-    for cell in notebook.cells:
-        if "score-table" in cell.metadata.get("tags", []):
-            return "".join(output.get("text", "") for output in cell.outputs).strip()
-    return "(no cell tagged score-table)"
+def score_tables(notebook) -> str:
+    tables = [
+        "".join(output.get("text", "") for output in cell.outputs).strip()
+        for cell in notebook.cells
+        if "score-table" in cell.metadata.get("tags", [])
+    ]
+    return "\n\n".join(tables) or "(no cell tagged score-table)"
 
 
 def open_lab() -> int:
