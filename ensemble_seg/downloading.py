@@ -7,7 +7,6 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import pooch
 import requests
 
 from .extracting import clear_disk_errors, extract, readable, require_disk
@@ -152,7 +151,7 @@ def _install(archive: Archive, origin: Path | str, data_dir: Path) -> None:
     else:
         path = _retrieve(archive, origin, data_dir)
     if not archive.sha256:
-        print(f"{archive.name}: sha256 {pooch.file_hash(str(path))}, not compared")
+        print(f"{archive.name}: sha256 {_sha256(path)}, not compared")
     try:
         extract(path, archive.root, data_dir / archive.target, _partial(archive, data_dir))
     except ValueError:
@@ -180,8 +179,14 @@ def _resumable(archive: Archive, data_dir: Path) -> Resumable:
     return Resumable(archive, part, data_dir / archive.name)
 
 
+def _sha256(path: Path) -> str:
+    import pooch  # not above: in Jupyter its import warns of a progress bar that nothing here uses
+
+    return pooch.file_hash(str(path))
+
+
 def _verify(path: Path, archive: Archive) -> None:
-    found = pooch.file_hash(str(path)) if archive.sha256 else None
+    found = _sha256(path) if archive.sha256 else None
     if found != archive.sha256:
         raise ValueError(
             f"{path}: expected sha256 {archive.sha256}, found {found}. It is damaged or another "
@@ -190,6 +195,8 @@ def _verify(path: Path, archive: Archive) -> None:
 
 
 def _retrieve(archive: Archive, url: str, data_dir: Path) -> Path:
+    import pooch
+
     fetch, folder = _resumable(archive, data_dir), data_dir / ".download"
     pooch.get_logger().setLevel("WARNING")
     try:
