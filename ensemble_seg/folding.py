@@ -14,8 +14,9 @@ def k_folds(data: Dataset, folds: int = 5, seed: int = 0) -> list[Dataset]:
     """Split a data set anew: each image is a test image in one fold, and no group is split.
 
     Folds are alike in how large the lesions are: images are dealt by scikit-learn's
-    StratifiedGroupKFold in the strata empty, small and large lesions. In each fold an eighth of
-    what is not tested is for validation. Reads all masks.
+    StratifiedGroupKFold in the strata empty, small and large lesions, of which one with fewer
+    images than folds is not kept apart. In each fold an eighth of what is not tested is for
+    validation. Reads all masks.
 
     Args:
         data: its parts are put together first.
@@ -37,9 +38,7 @@ def k_folds(data: Dataset, folds: int = 5, seed: int = 0) -> list[Dataset]:
             "Invalid value for argument `folds`. Expected a number from 2 to one less than there "
             f"are groups ({groups}). Received: folds={folds}."
         )
-    strata = _strata(pairs)
-    if np.bincount(strata).max() < folds:
-        strata[:] = 0
+    strata = _strata(pairs, folds)
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     labels = [pair.group for pair in pairs]
     result = []
@@ -52,7 +51,13 @@ def k_folds(data: Dataset, folds: int = 5, seed: int = 0) -> list[Dataset]:
     return result
 
 
-def _strata(pairs: list) -> np.ndarray:
+def _strata(pairs: list, folds: int) -> np.ndarray:
+    """Return 0 for an empty mask, 1 for a small lesion, 2 for a large one; rare ones join 1."""
     fractions = np.array([read_mask(pair.mask).mean() for pair in pairs])
     lesions = fractions[fractions > 0]
-    return (fractions > 0).astype(int) + (fractions > (np.median(lesions) if lesions.size else 0))
+    large = fractions > (np.median(lesions) if lesions.size else 0)
+    strata = (fractions > 0).astype(int) + large
+    for stratum in (0, 2):
+        if np.count_nonzero(strata == stratum) < folds:
+            strata[strata == stratum] = 1
+    return strata if np.count_nonzero(strata == 1) >= folds else np.ones_like(strata)

@@ -107,6 +107,18 @@ def test_folds_of_groups_are_alike(toy):
             assert abs(np.mean([share > 0.3 for share in tested]) - 1 / 6) < 0.1
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("counts", [(3, 20, 20), (20, 1, 1), (20, 0, 3), (30, 3, 3), (0, 4, 9)])
+def test_strata_with_fewer_images_than_folds_are_not_kept_apart(toy, counts):
+    empty, small, large = counts
+    shares = [0] * empty + [0.01] * small + [0.5] * large
+    data = toy(list(enumerate(shares)))
+    folds = k_folds(data, 5)
+    assert_folds(data, folds)
+    sizes = [len(fold.test) for fold in folds]
+    assert max(sizes) - min(sizes) <= 1
+
+
 @pytest.mark.parametrize("share", [0, 0.2, 1])
 def test_masks_that_are_all_alike(toy, share):
     data = toy([(n, share) for n in range(12)])
