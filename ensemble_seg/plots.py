@@ -242,8 +242,7 @@ def _uint8(image: np.ndarray) -> np.ndarray:
 
 def _bare(axes) -> None:
     for axis in axes:
-        axis.set_xticks([])
-        axis.set_yticks([])
+        axis.set(xticks=[], yticks=[])
 
 
 def _plain(axis) -> None:
