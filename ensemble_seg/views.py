@@ -90,5 +90,6 @@ def _swapped(maps, view: tuple[bool, bool, bool]):
 
 
 def _flipped(maps, view: tuple[bool, bool, bool]):
-    axes = [axis for axis, flip in zip((1, 2), view[1:], strict=True) if flip]
-    return ops.flip(maps, axes) if axes else maps
+    for axis, flip in zip((1, 2), view[1:], strict=True):
+        maps = ops.flip(maps, axis) if flip else maps
+    return maps

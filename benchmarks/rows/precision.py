@@ -14,7 +14,7 @@ from benchmarks.machine import commit
 from benchmarks.measuring import at_least, at_most, once
 
 FLOAT32, BFLOAT16 = "float32", "mixed_bfloat16"
-SEEDS = range(5)
+SEEDS = range(10)
 FRESH = 480  # phantoms to score: the 48 test phantoms tell models apart too badly
 
 
