@@ -197,7 +197,7 @@ PRESETS = {
     ),
     "quick": Preset(
         "quick", size=128, backbone="resnet18", encoder_weights=None, epochs=15, keep="best",
-        precision="float32",  # in bfloat16 its Dice tends to be lower: benchmarks, row precision
+        precision="float32",  # fast enough; bfloat16 may cost some Dice: benchmarks, row precision
     ),
     "paper": Preset("paper"),
 }  # fmt: skip
