@@ -15,8 +15,8 @@ def eight_views(model: keras.Model) -> keras.Model:
     """Let a model vote with itself on the flips and quarter turns of each image.
 
     Known as test-time augmentation. A lesion turned by 90 degrees is the same lesion, but a
-    network sees it anew, and errors that depend on the orientation average out. The result shares
-    its weights with the model, takes eight times as long, and can be saved, scored or made a
+    network sees it anew, and errors that depend on the orientation may average out. The result
+    shares its weights with the model, takes eight times as long, and can be saved, scored or made a
     member of an ensemble as any other. The published method does without.
 
     Args:
