@@ -18,11 +18,13 @@ class Preset:
         encoder_freeze: keep the encoder's convolutions as they are.
         batch_size: images a step.
         epochs: passes over the training set.
-        learning_rate: of Adam.
+        optimizer: "adam", as published, or "muon" (`ensemble_seg.optimizers.Muon`), which takes
+            longer for a step and learns more in it.
+        learning_rate: of the optimizer.
         warmup: epochs in which the learning rate rises from 0; 0 starts with the whole of it.
         decay: let the learning rate then fall to 0 along a cosine, instead of keeping it.
         weight_decay: share of each weight that a step takes away, as a multiple of the learning
-            rate (AdamW); 0 takes none.
+            rate (as in AdamW); 0 takes none.
         loss: a key of `ensemble_seg.LOSSES`.
         threshold: the sampling model takes images with background / lesion >= threshold.
         margin: context around a lesion box, pixels, tried from first to last on each side.
@@ -48,6 +50,7 @@ class Preset:
     encoder_freeze: bool = False
     batch_size: int = 8
     epochs: int = 50
+    optimizer: str = "adam"
     learning_rate: float = 1e-3
     warmup: int = 0
     decay: bool = False
@@ -145,6 +148,7 @@ _FIELDS = [field.name for field in dataclasses.fields(Preset) if field.name != "
 _CHOICES = {
     "encoder_weights": ("imagenet", None),
     "keep": ("best", "last"),
+    "optimizer": ("adam", "muon"),
     "precision": ("auto", "float32", "mixed_bfloat16", "mixed_float16"),
 }
 

@@ -107,18 +107,19 @@ def read_history(path: Path) -> dict[str, list[float]]:
 
 def refuse_another_run(path: Path, config: dict) -> None:
     """Raise ValueError where a run folder was begun with other data or other settings."""
-    found, config = json.loads((path / "config.json").read_text()), json.loads(json.dumps(config))
+    found = json.loads((path / "config.json").read_text())
     remedy = "Remove the folder, or set ENSEMBLE_SEG_RUNS_DIR."
     if found["data_hash"] != config["data_hash"]:
         raise ValueError(
             f"{path}: holds a run on other data (hash {found['data_hash'][:12]}, this data "
             f"{config['data_hash'][:12]}). {remedy}"
         )
+    before = asdict(Preset(**found["preset"]))  # a setting that is newer than the run: its default
     for field, value in config["preset"].items():
-        if field not in UNUSED.get(config["name"], ()) and found["preset"].get(field) != value:
+        if field not in UNUSED.get(config["name"], ()) and before[field] != value:
             raise ValueError(
-                f"{path}: holds a run with other settings ({field}={found['preset'].get(field)}, "
-                f"now {value}). {remedy}"
+                f"{path}: holds a run with other settings ({field}={before[field]}, now {value}). "
+                f"{remedy}"
             )
 
 

@@ -14,7 +14,7 @@ from .datasets import Dataset
 from .distributing import MeanOverDevices, check_shares, copy_weights, spread
 from .losses import loss_by_name
 from .models import unet
-from .optimizers import FusedAdam
+from .optimizers import OPTIMIZERS
 from .presets import Preset
 from .runs import (
     Run,
@@ -112,20 +112,20 @@ TRAINING_DATA = {"main": lambda data, preset: data, "sampling": sampled}
 def compile_model(
     model: keras.Model, preset: Preset, loss: keras.losses.Loss, total_steps: int
 ) -> None:
-    """Compile a model as `train` does: Adam, lesion Dice watched, no XLA (slower on processors).
+    """Compile a model as `train` does: lesion Dice watched, no XLA (slower on processors).
 
     The optimizer's variables are made here. Made inside the first step, as Keras does, they cost
     a second trace of the whole step.
 
     Args:
         model: from `unet`.
-        preset: its learning_rate, warmup, decay, epochs and weight_decay are used.
+        preset: its optimizer, learning_rate, warmup, decay, epochs and weight_decay are used.
         loss: to minimise.
         total_steps: of the whole training, warm-up and decay.
     """
     rate = _learning_rate(preset, total_steps)
     dice = keras.metrics.MeanMetricWrapper(lesion_dice, name="dice")
-    optimizer = FusedAdam(rate, weight_decay=preset.weight_decay or None)
+    optimizer = OPTIMIZERS[preset.optimizer](rate, weight_decay=preset.weight_decay or None)
     model.compile(optimizer, loss, metrics=[dice], jit_compile=False)
     model.optimizer.build(model.trainable_variables)
 

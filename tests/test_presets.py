@@ -54,6 +54,7 @@ def test_variants_have_folders_of_their_own():
         ("quick,warmup=15", "`warmup`. Expected 0 or fewer than 15 epochs. Received: warmup=15."),
         ("quick,warmup=-1", "`warmup`"),
         ("quick,keep=first", "`keep`. Expected one of 'best', 'last'."),
+        ("quick,optimizer=muo", "`optimizer`. Expected one of 'adam', 'muon'. Received"),
         ("quick,limit=-1", "`limit`"),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 from conftest import save
 
 import ensemble_seg as es
-from ensemble_seg.runs import read_history, write_file
+from ensemble_seg.runs import read_history, refuse_another_run, run_config, write_file
 from ensemble_seg.training import compile_model, lesion_dice
 
 TINY = es.preset("smoke").replace(size=32, epochs=3, precision="float32", limit=0)
@@ -24,6 +24,7 @@ def small_model(preset, seed=0):
     x = keras.layers.Rescaling(1 / 255)(image)
     x = keras.layers.Conv2D(4, 3, padding="same", activation="relu")(x)
     x = keras.layers.BatchNormalization()(x)
+    x = keras.layers.Conv2D(4, 1, activation="relu")(x)
     return keras.Model(image, keras.layers.Conv2D(2, 1, activation="softmax")(x))
 
 
@@ -107,9 +108,9 @@ class StopError(Exception):
     pass
 
 
-@pytest.mark.parametrize("keep", ["best", "last"])
-def test_an_interrupted_run_ends_like_one_that_was_not(disks, tmp_path, monkeypatch, keep):
-    data, preset = es.load_dataset(disks), TINY.replace(epochs=4, keep=keep, warmup=1, decay=True)
+@pytest.mark.parametrize("changes", [{"keep": "best"}, {"keep": "last"}, {"optimizer": "muon"}])
+def test_an_interrupted_run_ends_like_one_that_was_not(disks, tmp_path, monkeypatch, changes):
+    data, preset = es.load_dataset(disks), TINY.replace(epochs=4, warmup=1, decay=True, **changes)
     whole = es.train(small_model(preset), data, preset, runs_dir=tmp_path / "whole")
 
     def stop(self, epoch, logs=None):
@@ -181,6 +182,17 @@ def test_a_run_with_other_settings_is_refused(disks, tmp_path):
     with pytest.raises(ValueError, match=r"other settings \(epochs=7, now 3\)"):
         es.train(small_model(TINY), data, mine, runs_dir=tmp_path)
     assert es.Preset("mine", **{**FIELDS, "seed": 9}).label != mine.label
+
+
+def test_a_run_from_before_a_setting_was_added_is_known_again(disks, tmp_path):
+    data = es.load_dataset(disks)
+    run = es.train(small_model(TINY), data, TINY, runs_dir=tmp_path)
+    config = json.loads((run.path / "config.json").read_text())
+    del config["preset"]["optimizer"]
+    (run.path / "config.json").write_text(json.dumps(config))
+    es.train(small_model(TINY), data, TINY, runs_dir=tmp_path)
+    with pytest.raises(ValueError, match=r"other settings \(optimizer=adam, now muon\)"):
+        refuse_another_run(run.path, run_config(data, TINY.replace(optimizer="muon"), "main"))
 
 
 @pytest.mark.parametrize("part", ["train", "validation", "test"])
