@@ -24,7 +24,8 @@ def small_model(preset, seed=0):
     x = keras.layers.Rescaling(1 / 255)(image)
     x = keras.layers.Conv2D(4, 3, padding="same", activation="relu")(x)
     x = keras.layers.BatchNormalization()(x)
-    x = keras.layers.Conv2D(4, 1, activation="relu")(x)
+    if preset.optimizer == "muon":  # which leaves the first and the last convolution to Adam
+        x = keras.layers.Conv2D(4, 1, activation="relu")(x)
     return keras.Model(image, keras.layers.Conv2D(2, 1, activation="softmax")(x))
 
 

@@ -50,7 +50,9 @@ def resumed(data, folder):
 def real(data, folder):
     """The U-Net in float64, so that no rounding hides a difference."""
     keras.config.set_floatx("float64")
-    preset = SMALL.replace(size=64, batch_size=12, epochs=2, limit=12, keep="best")
+    preset = SMALL.replace(
+        size=64, batch_size=12, epochs=2, limit=12, keep="best", optimizer="muon"
+    )
 
     def in_float64(layer):
         return layer.__class__.from_config({**layer.get_config(), "dtype": "float64"})
