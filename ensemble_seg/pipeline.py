@@ -4,6 +4,7 @@ A batch depends on the seed, the epoch and the pair alone, never on threads or o
 so that a training that was interrupted goes on with the very batches it would have seen.
 """
 
+import math
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +32,7 @@ def batches(
 
     Args:
         windows: pairs to read, each with the box that is cut out before the resize, or None.
-        preset: its size, batch_size, augment and seed are used.
+        preset: its size, batch_size, augment, warp and seed are used.
         training: shuffle, augment if the preset says so, and go on from `first_epoch` to the
             preset's last epoch. Without it: one pass in the order of the pairs, never augmented.
         first_epoch: epochs that were trained before.
@@ -61,7 +62,7 @@ def batches(
             return images, masks
         seeds = numbers + epoch * len(windows)
         return tf.map_fn(
-            lambda example: augment(*example[:2], [preset.seed, example[2]]),
+            lambda example: augment(*example[:2], [preset.seed, example[2]], preset.warp),
             (images, masks, seeds),
             fn_output_signature=(tf.float32, tf.float32),
         )
@@ -112,13 +113,18 @@ def to_network(image: tf.Tensor, mask: tf.Tensor, size: int) -> tuple[tf.Tensor,
     return tf.ensure_shape(image, (size, size, 3)), tf.ensure_shape(one_hot, (size, size, 2))
 
 
-def augment(image: tf.Tensor, mask: tf.Tensor, seed) -> tuple[tf.Tensor, tf.Tensor]:
+def augment(
+    image: tf.Tensor, mask: tf.Tensor, seed, warp: float = 0.0
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Flip, turn by a multiple of 90 degrees, and vary brightness and contrast by up to 20 %.
 
     Args:
         image: (S, S, 3) float32 in 0..255.
         mask: (S, S, 2) float32 one-hot.
         seed: two integers; the same seed gives the same result.
+        warp: above 0, turn by any angle as well, and zoom height and width, each by its own factor
+            from 1 / (1 + warp) to 1 + warp, about a random point. What comes in from outside is
+            the image reflected.
 
     Returns:
         The same shapes and ranges. Geometry is shared, so the mask stays one-hot.
@@ -128,7 +134,36 @@ def augment(image: tf.Tensor, mask: tf.Tensor, seed) -> tuple[tf.Tensor, tf.Tens
     both = tf.concat([image, mask], axis=-1)
     both = tf.image.rot90(both, tf.cast(chance[0] * 4, tf.int32))
     both = tf.cond(chance[1] < 0.5, lambda: both[:, ::-1], lambda: both)
+    image, moved = both[..., :3], both[..., 3:]
+    if warp > 0:
+        inverse = _random_affine(tf.random.experimental.stateless_fold_in(seed, 1), mask, warp)
+        image, moved = _warped(image, inverse, "BILINEAR"), _warped(moved, inverse, "NEAREST")
     brightness, contrast = 0.8 + 0.4 * chance[2], 0.8 + 0.4 * chance[3]
-    image = (both[..., :3] * brightness - 127.5) * contrast + 127.5
-    image = tf.ensure_shape(tf.clip_by_value(image, 0.0, 255.0), image.shape)
-    return image, tf.ensure_shape(both[..., 3:], mask.shape)
+    image = (image * brightness - 127.5) * contrast + 127.5
+    image = tf.ensure_shape(tf.clip_by_value(image, 0.0, 255.0), (*mask.shape[:2], 3))
+    return image, tf.ensure_shape(moved, mask.shape)
+
+
+def _random_affine(seed: tf.Tensor, mask: tf.Tensor, warp: float) -> tf.Tensor:
+    """Draw where each pixel comes from: (1, 8), the rows of a projective transform, x before y."""
+    chance = tf.random.stateless_uniform((5,), seed)
+    angle = 2 * math.pi * chance[0]
+    shrink = (1 + warp) ** (1 - 2 * chance[1:3])  # distances in the source, by those in the result
+    middle = (tf.cast(tf.shape(mask)[:2], tf.float32) - 1) / 2
+    turn = tf.stack([[tf.cos(angle), -tf.sin(angle)], [tf.sin(angle), tf.cos(angle)]])
+    matrix = turn * shrink
+    fixed = middle * 2 * chance[3:]  # the point that stays where it is, but for the turn
+    shift = middle + tf.linalg.matvec(turn, (1 - shrink) * (fixed - middle))
+    shift -= tf.linalg.matvec(matrix, middle)
+    return tf.concat([matrix[0], shift[:1], matrix[1], shift[1:], [0.0, 0.0]], axis=0)[None]
+
+
+def _warped(picture: tf.Tensor, inverse: tf.Tensor, interpolation: str) -> tf.Tensor:
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=picture[None],
+        transforms=inverse,
+        output_shape=tf.shape(picture)[:2],
+        fill_value=0.0,
+        interpolation=interpolation,
+        fill_mode="REFLECT",
+    )[0]

@@ -30,6 +30,8 @@ class Preset:
         margin: context around a lesion box, pixels, tried from first to last on each side.
         weights: of main and sampling model in the ensemble.
         augment: random flips, quarter turns, brightness and contrast while training.
+        warp: with `augment`, also turn by any angle and zoom each side by a factor of up to 1 +
+            warp, in or out; 0 does not.
         keep: "best" keeps the weights with the highest validation Dice, "last" the last ones.
         limit: use at most this many pairs of each split; 0 for all.
         precision: "auto", "float32", "mixed_bfloat16" or "mixed_float16".
@@ -60,6 +62,7 @@ class Preset:
     margin: tuple[int, ...] = (20, 10)
     weights: tuple[float, ...] = (1.01, 1.0)
     augment: bool = False
+    warp: float = 0.0
     keep: str = "last"
     limit: int = 0
     precision: str = "auto"
@@ -82,6 +85,9 @@ class Preset:
             raise _invalid("learning_rate", "a positive number", self.learning_rate)
         if self.weight_decay < 0:
             raise _invalid("weight_decay", "a number of at least 0", self.weight_decay)
+        if self.warp < 0 or (self.warp and not self.augment):
+            hint = " It is a part of the augmentation: augment=True." if self.warp > 0 else ""
+            raise _invalid("warp", "a number of at least 0, and 0 without augment", self.warp, hint)
         if self.threshold < 0:
             raise _invalid("threshold", "a ratio of at least 0", self.threshold)
         if any(pixels != int(pixels) or pixels < 0 for pixels in self.margin):
