@@ -82,6 +82,7 @@ def test_training_goes_through_every_image_once_an_epoch_in_changing_order(disks
 def test_a_resumed_stream_is_the_rest_of_the_whole_one(disks, augmented):
     train = es.load_dataset(disks).train
     preset = SMOKE.replace(epochs=3, augment=augmented)
+    preset = preset.replace(warp=0.2) if augmented else preset
     whole, _ = collect(train.to_tf(preset, training=True))
     rest, _ = collect(train.to_tf(preset, training=True, first_epoch=2))
     np.testing.assert_array_equal(whole[28:], rest)
@@ -114,6 +115,40 @@ def test_augmentation_moves_image_and_mask_together():
         assert moved.numpy().max() <= 255
         seen.add(lesion.tobytes())
     assert len(seen) == 8  # the symmetries of a square
+
+
+def test_warp_turns_and_zooms_image_and_mask_together():
+    rows, columns = np.ogrid[:64, :64]
+    mask = ((rows - 31.5) ** 2 + (columns - 31.5) ** 2 < 10**2).astype("int32")
+    image = tf.cast(tf.stack([mask * 100 + 50] * 3, axis=-1), tf.float32)
+    areas, shapes = [], set()
+    for seed in range(40):
+        moved, moved_mask = augment(image, tf.one_hot(mask, 2), [0, seed], warp=0.3)
+        lesion, bright = moved_mask.numpy()[..., 1], moved.numpy()[..., 0]
+        np.testing.assert_array_equal(moved_mask.numpy().sum(axis=-1), 1)
+        assert set(np.unique(lesion)) == {0.0, 1.0}
+        halfway = (bright.max() + bright.min()) / 2
+        assert ((bright > halfway) == (lesion == 1)).mean() > 0.99  # but for the rim
+        areas.append(lesion.sum() / mask.sum())
+        shapes.add(lesion.tobytes())
+    assert 0.95 / 1.3**2 < min(areas) < 0.8
+    assert 1.25 < max(areas) < 1.05 * 1.3**2
+    assert len(shapes) == 40
+
+
+def test_warp_is_one_affine_map_of_the_whole_image():
+    rows, columns = np.mgrid[:48, :48].astype("float32")
+    image = np.stack([rows, columns, np.zeros_like(rows)], axis=-1) + 60
+    mask = tf.one_hot(np.zeros((48, 48), "int32"), 2)
+    for seed in range(20):
+        moved, _ = augment(tf.constant(image), mask, [1, seed], warp=0.3)
+        inside = (slice(20, 28), slice(20, 28))  # nothing is reflected there
+        places = np.stack([rows[inside], columns[inside], np.ones((8, 8))], axis=-1).reshape(-1, 3)
+        colours = moved.numpy()[inside].reshape(-1, 3)
+        linear = np.linalg.lstsq(places, colours, rcond=None)[0]
+        np.testing.assert_allclose(places @ linear, colours, atol=1e-3)
+        strengths = np.linalg.svd(linear[:2, :2], compute_uv=False)
+        assert strengths.min() > 0.64 / 1.3 - 1e-3 and strengths.max() < 1.44 * 1.3 + 1e-3
 
 
 def test_validation_is_never_augmented(disks):

@@ -55,6 +55,8 @@ def test_variants_have_folders_of_their_own():
         ("quick,warmup=-1", "`warmup`"),
         ("quick,keep=first", "`keep`. Expected one of 'best', 'last'."),
         ("quick,optimizer=muo", "`optimizer`. Expected one of 'adam', 'muon'. Received"),
+        ("quick,augment=True,warp=-1", "`warp`. Expected a number of at least 0"),
+        ("quick,warp=0.3", "Received: warp=0.3. It is a part of the augmentation: augment=True."),
         ("quick,limit=-1", "`limit`"),
     ],
 )
