@@ -1,6 +1,7 @@
 import pytest
 
 import ensemble_seg as es
+from ensemble_seg.optimizers import OPTIMIZERS
 
 
 def test_quick_is_the_default_and_the_environment_chooses(monkeypatch):
@@ -68,3 +69,7 @@ def test_bad_labels(label, message):
 def test_replace_names_an_unknown_field():
     with pytest.raises(ValueError, match="Unknown preset field 'sise'. Did you mean 'size'"):
         es.preset().replace(sise=64)
+
+
+def test_each_optimizer_that_a_preset_may_name_is_there():
+    assert es.presets._CHOICES["optimizer"] == tuple(OPTIMIZERS)
