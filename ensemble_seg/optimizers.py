@@ -56,7 +56,7 @@ class Muon(FusedAdam):
     singular values are made nearly equal, so that no direction of it is learned much faster than
     another. Updates have the size of Adam's: learning rates and weight decay carry over. The
     first and the last convolution, of at most 3 inputs or outputs, stay with Adam, as Muon's
-    author advises. Keras' own Muon would leave all convolutions to Adam.
+    author advises. Keras' own Muon (3.15) leaves all convolutions to Adam.
 
     Reference:
         Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024,
@@ -83,7 +83,7 @@ class Muon(FusedAdam):
 
 
 def orthogonalized(matrix):
-    """Bring the nonzero singular values of a matrix near 1, between 0.7 and 1.2, by iteration.
+    """Bring the nonzero singular values of a matrix near 1, about 0.7 to 1.2, by iteration.
 
     Each iteration takes x to a x + b (x x') x + c (x x')^2 x. They are collected as a factor with
     the shorter side of x, so that x itself is multiplied twice and not ten times.

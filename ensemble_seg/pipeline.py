@@ -159,6 +159,7 @@ def _random_affine(seed: tf.Tensor, mask: tf.Tensor, warp: float) -> tf.Tensor:
 
 
 def _warped(picture: tf.Tensor, inverse: tf.Tensor, interpolation: str) -> tf.Tensor:
+    # Not keras.ops.image.affine_transform: inside tf.data it works with one backend of Keras only.
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=picture[None],
         transforms=inverse,
