@@ -9,6 +9,7 @@ from .dicom import read_dicom
 
 CLEAR_BACKGROUND, CLEAR_LESION, THRESHOLD = 15, 200, 127
 AMBIGUOUS_SHARE = 0.01
+PART = 1 << 18  # pixels that stay in a core's cache
 ORIENTATION = 0x0112
 
 
@@ -71,35 +72,35 @@ def mask_from_grey(grey: np.ndarray, name: str = "mask") -> np.ndarray:
         >>> mask_from_grey(np.array([[0, 3, 251, 255]], "uint8"))
         array([[0, 0, 1, 1]], dtype=uint8)
     """
-    grey = np.asarray(grey)
-    counts = np.bincount(grey.astype("uint8", copy=False).ravel(), minlength=256)
-    return (grey >= mask_threshold(counts, name)).astype("uint8")
+    grey = np.asarray(grey).astype("uint8", copy=False)
+    require_two_classes(grey, name)
+    return (grey >= lowest_lesion_value(grey)).view("uint8")
 
 
-def mask_threshold(counts: np.ndarray | list[int], name: str = "mask") -> int:
-    """Return the lowest value that means lesion in a mask file: 1 of {0, 1}, else 128.
+def lowest_lesion_value(grey: np.ndarray) -> int:
+    """Return the lowest value that means lesion in a mask file: 1 of {0, 1}, else 128."""
+    return 1 if grey.max(initial=0) <= 1 else THRESHOLD + 1
+
+
+def require_two_classes(grey: np.ndarray, name: str) -> None:
+    """Refuse what `mask_from_grey` refuses.
 
     Args:
-        counts: (256,) how many pixels have each grey value.
+        grey: (H, W) uint8 of a mask file.
         name: what to call the mask in an error.
-
-    Raises:
-        ValueError: as `mask_from_grey`.
     """
-    counts = np.asarray(counts)
-    values = np.flatnonzero(counts)
-    highest = values.max(initial=0)
+    highest = grey.max(initial=0)
     if highest <= 1:
-        return 1
-    ambiguous = counts[CLEAR_BACKGROUND + 1 : CLEAR_LESION].sum()
-    if highest < CLEAR_LESION or ambiguous > AMBIGUOUS_SHARE * counts.sum():
-        found = ", ".join(str(value) for value in values[np.argsort(-counts[values])][:6])
-        raise ValueError(
-            f"{name}: expected a mask of two classes, with values 0 and 1 or 0 and 255 (JPEG greys "
-            f"near them are fine). Found {len(values)} values, most often {found}. Save one mask "
-            "for the lesion class, background 0 and lesion 255."
-        )
-    return THRESHOLD + 1
+        return
+    if highest >= CLEAR_LESION and ambiguous_pixels(grey) <= AMBIGUOUS_SHARE * grey.size:
+        return
+    values, counts = np.unique(grey, return_counts=True)
+    found = ", ".join(str(value) for value in values[np.argsort(-counts)][:6])
+    raise ValueError(
+        f"{name}: expected a mask of two classes, with values 0 and 1 or 0 and 255 (JPEG greys "
+        f"near them are fine). Found {len(values)} values, most often {found}. Save one mask "
+        "for the lesion class, background 0 and lesion 255."
+    )
 
 
 def ambiguous_pixels(grey: np.ndarray) -> int:
@@ -112,8 +113,10 @@ def ambiguous_pixels(grey: np.ndarray) -> int:
     grey = np.asarray(grey, "uint8")
     if grey.max(initial=0) <= 1:
         return 0
-    above = grey - np.uint8(CLEAR_BACKGROUND + 1)  # clear background wraps round to 240 and more
-    return int(np.count_nonzero(above < CLEAR_LESION - CLEAR_BACKGROUND - 1))
+    # Less the first ambiguous value, clear background wraps round to 240 and more.
+    first, count = np.uint8(CLEAR_BACKGROUND + 1), CLEAR_LESION - CLEAR_BACKGROUND - 1
+    parts = np.array_split(grey.ravel(), -(-grey.size // PART))
+    return int(sum(np.count_nonzero(part - first < count) for part in parts))
 
 
 def read_grey(path: str | Path) -> np.ndarray:

@@ -8,13 +8,13 @@ from PIL import Image
 
 from .pairing import Box, Pair
 from .reading import (
-    THRESHOLD,
     decoded,
-    mask_threshold,
+    lowest_lesion_value,
     open_picture,
     orientation,
     read_image,
     read_mask,
+    require_two_classes,
     rgb_pixels,
     unreadable,
 )
@@ -93,13 +93,11 @@ def small_mask(path: Path, size: int, box: Box | None = None) -> np.ndarray:
         picture = Image.fromarray(read_mask(path))
     corners = _draft(picture, "L", scale, box)
     picture = decoded(picture, path)
-    counts = picture.histogram()
+    grey = np.asarray(picture)
     if scale == 1:
-        threshold = mask_threshold(counts, str(path))
-    else:
-        threshold = THRESHOLD + 1 if any(counts[2:]) else 1
+        require_two_classes(grey, str(path))
     small = picture.resize((size, size), Image.Resampling.NEAREST, corners)
-    return (np.asarray(small) >= threshold).astype("uint8")
+    return (np.asarray(small) >= lowest_lesion_value(grey)).view("uint8")
 
 
 def resize_image(image: np.ndarray, size: int, window: Window | None = None) -> np.ndarray:
