@@ -7,6 +7,7 @@ so that a training that was interrupted goes on with the very batches it would h
 import math
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from .caching import Windows, cached_reader
 from .presets import Preset
 from .windows import small_pair
 
+THREADS = ThreadPoolExecutor(os.cpu_count(), "ensemble_seg")
 AHEAD = 2  # batches
 
 
@@ -49,18 +51,16 @@ def batches(
         if training:
             order = tf.random.experimental.stateless_shuffle(order, [preset.seed, epoch])
         numbers = tf.data.Dataset.from_tensor_slices(order).batch(preset.batch_size)
-        return numbers.map(lambda batch: (batch, batch + epoch * len(windows)))
+        return numbers.map(lambda batch: load(batch, epoch), num_parallel_calls=AHEAD)
 
-    def load(numbers: tf.Tensor, seeds: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        images, masks = tf.numpy_function(read, [numbers], (tf.uint8, tf.uint8), stateful=False)
-        images = tf.ensure_shape(images, (None, preset.size, preset.size, 3))
-        masks = tf.ensure_shape(masks, (None, preset.size, preset.size))
-        return images, masks, seeds
-
-    def to_floats(images: tf.Tensor, masks: tf.Tensor, seeds: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        images, masks = tf.cast(images, tf.float32), tf.one_hot(masks, 2)
+    def load(numbers: tf.Tensor, epoch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        kinds = (tf.uint8, tf.uint8)
+        images, masks = tf.numpy_function(read, [numbers], kinds, stateful=False)
+        images = tf.cast(tf.ensure_shape(images, (None, preset.size, preset.size, 3)), tf.float32)
+        masks = tf.one_hot(tf.ensure_shape(masks, (None, preset.size, preset.size)), 2)
         if not (training and preset.augment):
             return images, masks
+        seeds = numbers + epoch * len(windows)
         return tf.map_fn(
             lambda example: augment(*example[:2], [preset.seed, example[2]], preset.warp),
             (images, masks, seeds),
@@ -71,19 +71,15 @@ def batches(
     last = preset.epochs if training else first_epoch + 1
     steps = (last - first_epoch) * -(-len(windows) // preset.batch_size)
     dataset = tf.data.Dataset.range(first_epoch, last).flat_map(one_epoch)
-    dataset = dataset.map(load, num_parallel_calls=os.cpu_count())
-    dataset = dataset.map(to_floats, num_parallel_calls=AHEAD)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
-    options = tf.data.Options()
-    # Threads that wait for files are none of those that the training step needs.
-    options.threading.private_threadpool_size = os.cpu_count()
     # The thread that tunes AUTOTUNE sleeps ever longer, and the end of a pass waits for it.
+    options = tf.data.Options()
     options.autotune.enabled = False
     return dataset.prefetch(AHEAD).with_options(options)
 
 
 def _batch_reader(windows: Windows, size: int, cache: str | Path | None) -> Callable:
-    """Return a function of window numbers that reads their images and masks, one after another."""
+    """Return a function of window numbers that reads them side by side and stacks them."""
     if cache:
         read = cached_reader(windows, size, cache)
     else:
@@ -92,11 +88,8 @@ def _batch_reader(windows: Windows, size: int, cache: str | Path | None) -> Call
             return small_pair(*windows[number], size)
 
     def read_batch(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        images = np.empty((len(numbers), size, size, 3), "uint8")
-        masks = np.empty((len(numbers), size, size), "uint8")
-        for row, number in enumerate(numbers):
-            images[row], masks[row] = read(number)
-        return images, masks
+        images, masks = zip(*THREADS.map(read, numbers), strict=True)
+        return np.stack(images), np.stack(masks)
 
     return read_batch
 

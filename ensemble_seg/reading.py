@@ -9,7 +9,6 @@ from .dicom import read_dicom
 
 CLEAR_BACKGROUND, CLEAR_LESION, THRESHOLD = 15, 200, 127
 AMBIGUOUS_SHARE = 0.01
-PART = 1 << 18  # pixels that stay in a core's cache
 ORIENTATION = 0x0112
 
 
@@ -73,34 +72,31 @@ def mask_from_grey(grey: np.ndarray, name: str = "mask") -> np.ndarray:
         array([[0, 0, 1, 1]], dtype=uint8)
     """
     grey = np.asarray(grey).astype("uint8", copy=False)
-    require_two_classes(grey, name)
-    return (grey >= lowest_lesion_value(grey)).view("uint8")
+    return (grey >= lesion_threshold(grey, name)).view("uint8")
 
 
-def lowest_lesion_value(grey: np.ndarray) -> int:
-    """Return the lowest value that means lesion in a mask file: 1 of {0, 1}, else 128."""
-    return 1 if grey.max(initial=0) <= 1 else THRESHOLD + 1
-
-
-def require_two_classes(grey: np.ndarray, name: str) -> None:
-    """Refuse what `mask_from_grey` refuses.
+def lesion_threshold(grey: np.ndarray, name: str = "mask") -> int:
+    """Return the lowest value that means lesion in a mask file: 1 of {0, 1}, else 128.
 
     Args:
-        grey: (H, W) uint8 of a mask file.
+        grey: (H, W) uint8.
         name: what to call the mask in an error.
+
+    Raises:
+        ValueError: as `mask_from_grey`.
     """
     highest = grey.max(initial=0)
     if highest <= 1:
-        return
-    if highest >= CLEAR_LESION and ambiguous_pixels(grey) <= AMBIGUOUS_SHARE * grey.size:
-        return
-    values, counts = np.unique(grey, return_counts=True)
-    found = ", ".join(str(value) for value in values[np.argsort(-counts)][:6])
-    raise ValueError(
-        f"{name}: expected a mask of two classes, with values 0 and 1 or 0 and 255 (JPEG greys "
-        f"near them are fine). Found {len(values)} values, most often {found}. Save one mask "
-        "for the lesion class, background 0 and lesion 255."
-    )
+        return 1
+    if highest < CLEAR_LESION or ambiguous_pixels(grey) > AMBIGUOUS_SHARE * grey.size:
+        values, counts = np.unique(grey, return_counts=True)
+        found = ", ".join(str(value) for value in values[np.argsort(-counts)][:6])
+        raise ValueError(
+            f"{name}: expected a mask of two classes, with values 0 and 1 or 0 and 255 (JPEG greys "
+            f"near them are fine). Found {len(values)} values, most often {found}. Save one mask "
+            "for the lesion class, background 0 and lesion 255."
+        )
+    return THRESHOLD + 1
 
 
 def ambiguous_pixels(grey: np.ndarray) -> int:
@@ -110,13 +106,9 @@ def ambiguous_pixels(grey: np.ndarray) -> int:
         >>> ambiguous_pixels(np.array([0, 15, 16, 199, 200, 255]))
         2
     """
-    grey = np.asarray(grey, "uint8")
-    if grey.max(initial=0) <= 1:
-        return 0
-    # Less the first ambiguous value, clear background wraps round to 240 and more.
-    first, count = np.uint8(CLEAR_BACKGROUND + 1), CLEAR_LESION - CLEAR_BACKGROUND - 1
-    parts = np.array_split(grey.ravel(), -(-grey.size // PART))
-    return int(sum(np.count_nonzero(part - first < count) for part in parts))
+    above = np.asarray(grey, "uint8") - np.uint8(CLEAR_BACKGROUND + 1)
+    # Clear background has wrapped round to 240 and more.
+    return int(np.count_nonzero(above < CLEAR_LESION - CLEAR_BACKGROUND - 1))
 
 
 def read_grey(path: str | Path) -> np.ndarray:

@@ -8,13 +8,13 @@ from PIL import Image
 
 from .pairing import Box, Pair
 from .reading import (
+    THRESHOLD,
     decoded,
-    lowest_lesion_value,
+    lesion_threshold,
     open_picture,
     orientation,
     read_image,
     read_mask,
-    require_two_classes,
     rgb_pixels,
     unreadable,
 )
@@ -95,9 +95,11 @@ def small_mask(path: Path, size: int, box: Box | None = None) -> np.ndarray:
     picture = decoded(picture, path)
     grey = np.asarray(picture)
     if scale == 1:
-        require_two_classes(grey, str(path))
+        threshold = lesion_threshold(grey, str(path))
+    else:
+        threshold = 1 if grey.max(initial=0) <= 1 else THRESHOLD + 1
     small = picture.resize((size, size), Image.Resampling.NEAREST, corners)
-    return (np.asarray(small) >= lowest_lesion_value(grey)).view("uint8")
+    return (np.asarray(small) >= threshold).view("uint8")
 
 
 def resize_image(image: np.ndarray, size: int, window: Window | None = None) -> np.ndarray:

@@ -85,7 +85,7 @@ def test_full_and_empty_masks_are_read():
     assert not mask_from_grey(np.zeros((3, 3), "uint8")).any()
 
 
-def test_ambiguous_pixels_of_a_large_mask_are_counted():
+def test_ambiguous_pixels_are_those_of_the_histogram():
     grey = np.random.default_rng(3).integers(0, 256, (701, 523), "uint8")
     assert ambiguous_pixels(grey) == sum(Image.fromarray(grey).histogram()[16:200])
 
