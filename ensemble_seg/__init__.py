@@ -9,12 +9,12 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from . import plots
-from .checking import check_pairs
-from .crops import lesion_crops
 from .datasets import Dataset, Split, load_dataset
-from .downloading import download
+from .datasets.folds import k_folds
+from .datasets.phantoms import draw_phantom, write_phantoms
 from .ensembling import WeightedAverage, average_probabilities, build_ensemble, fit_weights
 from .evaluation import (
+    Interval,
     Scores,
     evaluate,
     paired_difference,
@@ -22,20 +22,31 @@ from .evaluation import (
     score,
     score_table,
 )
-from .folding import k_folds
-from .inspecting import inspect_dataset
-from .intervals import Interval
+from .fetching.downloads import download
+from .hardware.precision import precision_policy
+from .inspection.inspecting import inspect_dataset
 from .losses import LOSSES, ExponentialLoss, exponential_loss, loss_by_name
-from .models import precision_policy, unet
-from .pairing import Box, Pair
-from .phantoms import draw_phantom, write_phantoms
-from .predicting import predict_folder, predict_image
+from .models import unet
+from .predicting import eight_views, overlay, predict_folder, predict_image
 from .presets import Preset, preset
-from .reading import read_image, read_mask
+from .reading.checking import check_pairs
+from .reading.images import read_image
+from .reading.masks import read_mask
+from .reading.pairs import Box, Pair
+from .reading.windows import read_window
 from .runs import Run, load_run, run_path, save_model
-from .sampling import Counts, crop_split, imbalance_ratio, lesion_box, lesion_boxes, sampled
+from .sampling import (
+    Counts,
+    crop_split,
+    imbalance_ratio,
+    lesion_box,
+    lesion_boxes,
+    lesion_crops,
+    sampling_data,
+)
 from .training import load_or_train, train
-from .views import eight_views
+
+sampled = sampling_data  # its earlier name
 
 __version__ = "0.1.0"
 
@@ -72,6 +83,7 @@ __all__ = [
     "load_or_train",
     "load_run",
     "loss_by_name",
+    "overlay",
     "paired_difference",
     "plots",
     "precision_policy",
@@ -81,8 +93,10 @@ __all__ = [
     "preset",
     "read_image",
     "read_mask",
+    "read_window",
     "run_path",
     "sampled",
+    "sampling_data",
     "save_model",
     "score",
     "score_table",

@@ -18,7 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def download(options: argparse.Namespace) -> None:
     """Fetch a data set from its publisher, verify it and extract it."""
-    from .downloading import download
+    from .fetching.downloads import download
 
     print(f"{options.name}: in {download(options.name, options.data_dir)}")
 
@@ -27,9 +27,8 @@ def check(options: argparse.Namespace) -> None:
     """Say what a data set holds, what is wrong with it, and what leaks between its parts."""
     from tqdm import tqdm
 
-    from .duplicates import write_manifest
-    from .inspecting import inspect_dataset
-    from .inspection_plots import picture
+    from .inspection.inspecting import inspect_dataset, write_manifest
+    from .inspection.report import picture
 
     def bar(items):
         return tqdm(items, desc="check", unit=" pairs", leave=False)
@@ -51,7 +50,7 @@ def check(options: argparse.Namespace) -> None:
 
 def phantoms(options: argparse.Namespace) -> None:
     """Draw a data set of phantoms."""
-    from .phantoms import write_phantoms
+    from .datasets.phantoms import write_phantoms
 
     folder = write_phantoms(options.out, options.count, options.seed, options.fraction)
     print(f"{options.count} phantoms in {folder}")
@@ -151,7 +150,7 @@ def _parser() -> argparse.ArgumentParser:
         return sub
 
     fetch = add(download)
-    fetch.add_argument("name", help="kvasir-seg, isic-2018 (13.8 GB) or lgg-mri (needs a login)")
+    fetch.add_argument("name", help="kvasir-seg, isic-2018 (13.8 GB) or lgg-mri (says what to do)")
     fetch.add_argument("--data-dir", type=Path, help="where the data set goes (data)")
 
     look = add(check)

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from .common.errors import checked_weights, invalid
 from .evaluation import Scores
 
 
@@ -40,10 +41,8 @@ class WeightedAverage(keras.layers.Layer):
 
     def build(self, input_shape):
         if len(input_shape) != len(self.weights_given):
-            raise ValueError(
-                f"Invalid value for argument `weights`. Expected one for each of the "
-                f"{len(input_shape)} inputs. Received: weights={self.weights_given}."
-            )
+            expected = f"one for each of the {len(input_shape)} inputs"
+            raise invalid("weights", expected, self.weights_given)
         if len({tuple(shape) for shape in input_shape}) > 1:
             raise ValueError(f"Expected inputs of one shape. Received: {input_shape}.")
 
@@ -90,16 +89,10 @@ def build_ensemble(
     """
     models, weights = list(models), checked_weights(weights)
     if not models or len(models) != len(weights):
-        raise ValueError(
-            f"Invalid value for argument `weights`. Expected one for each of the {len(models)} "
-            f"models. Received: weights={weights}."
-        )
+        raise invalid("weights", f"one for each of the {len(models)} models", weights)
     shapes = [(model.input_shape[1:], model.output_shape[1:]) for model in models]
     if len(set(shapes)) > 1:
-        raise ValueError(
-            "Invalid value for argument `models`. Expected models of one input and output shape. "
-            f"Received: {shapes}."
-        )
+        raise invalid("models", "models of one input and output shape", found=str(shapes))
     image = keras.Input(models[0].input_shape[1:], name="image")
     members = [
         keras.Model(model.input, model.output, name=f"member_{number}_{model.name}")
@@ -127,13 +120,10 @@ def average_probabilities(probabilities: Sequence, weights: Sequence[float]) -> 
         >>> average_probabilities([[0.0, 1.0], [1.0, 1.0]], [1, 3]).tolist()
         [0.75, 1.0]
     """
-    weights = np.array(checked_weights(weights))
+    weights = checked_weights(weights)
     if len(probabilities) != len(weights):
-        raise ValueError(
-            f"Invalid value for argument `weights`. Expected one for each of the "
-            f"{len(probabilities)} models. Received: weights={tuple(weights)}."
-        )
-    return np.tensordot(weights / weights.sum(), np.asarray(probabilities), axes=1)
+        raise invalid("weights", f"one for each of the {len(probabilities)} models", weights)
+    return np.average(probabilities, axis=0, weights=weights)
 
 
 def fit_weights(
@@ -174,18 +164,6 @@ def fit_weights(
     return max(grid, key=score)
 
 
-def checked_weights(weights: Sequence[float]) -> tuple[float, ...]:
-    """Return weights as a tuple of floats; ValueError if negative, not finite or all zero."""
-    values = np.asarray(weights, dtype="float64")
-    fits = values.ndim == 1 and values.size > 0 and np.isfinite(values).all()
-    if not fits or (values < 0).any() or not values.sum() > 0:
-        raise ValueError(
-            "Invalid value for argument `weights`. Expected numbers of at least 0, not all 0. "
-            f"Received: weights={weights!r}."
-        )
-    return tuple(values.tolist())
-
-
 def _simplex(models: int, steps: int) -> list[tuple[float, ...]]:
     parts = itertools.product(range(steps + 1), repeat=models - 1)
     grid = [(*part, steps - sum(part)) for part in parts if sum(part) <= steps]
@@ -198,7 +176,5 @@ def _lesion_channel(maps: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         return maps[..., 1]
     if maps.shape == shape:
         return maps
-    raise ValueError(
-        f"Invalid value for argument `probabilities`. Expected arrays of shape {(*shape, 2)} or "
-        f"{shape}, as `masks` has. Received: {maps.shape}."
-    )
+    expected = f"arrays of shape {(*shape, 2)} or {shape}, as `masks` has"
+    raise invalid("probabilities", expected, found=str(maps.shape))

@@ -6,21 +6,33 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import keras
 import numpy as np
 
 from .datasets import Split
-from .intervals import Interval, bootstrap_mean, bootstrap_means
-from .presets import Preset
 
 METRICS = ("dice", "iou", "precision", "recall")
+RESAMPLES = 5000
+DRAWN_AT_ONCE = 1_000_000  # groups: memory does not grow with the resamples
 
 # Each model is traced for a whole batch and for a last, smaller one. TensorFlow adds the traces of
 # all models up and warns, in the midst of a score table.
 logging.getLogger("tensorflow").addFilter(
     lambda record: "make_predict_function" not in record.getMessage()
 )
+
+
+class Interval(NamedTuple):
+    """A mean with the ends of its 95 % bootstrap interval."""
+
+    mean: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
 @dataclass(frozen=True)
@@ -87,9 +99,10 @@ class Scores:
 
         Percentile bootstrap, 5000 resamples of the groups with replacement.
         """
-        values = np.column_stack(list(self.per_image.values()))
-        intervals = bootstrap_means(values, self.groups, seed)
-        return dict(zip(self.per_image, intervals, strict=True))
+        return {
+            metric: bootstrap_mean(values, self.groups, seed)
+            for metric, values in self.per_image.items()
+        }
 
     def to_csv(self) -> str:
         """Return a table with a row for each image."""
@@ -118,8 +131,9 @@ def evaluate(model: keras.Model, split: Split) -> Scores:
 
 def predict_split(model: keras.Model, split: Split) -> np.ndarray:
     """Return the softmax maps of all images of a split: (N, size, size, 2) float32."""
-    preset = Preset("prediction", size=model.input_shape[1])
-    return model.predict(split.to_tf(preset), verbose=0)
+    from .reading.batches import batches
+
+    return model.predict(batches(split.windows, size=model.input_shape[1]), verbose=0)
 
 
 def score(probabilities: np.ndarray, split: Split) -> Scores:
@@ -150,6 +164,47 @@ def paired_difference(
         raise ValueError(f"Unknown metric '{metric}'. Metrics: {', '.join(METRICS)}.")
     difference = scores.per_image[metric] - reference.per_image[metric]
     return bootstrap_mean(difference, scores.groups, seed)
+
+
+def bootstrap_mean(
+    values: np.ndarray, groups: Sequence[str], seed: int = 0, resamples: int = RESAMPLES
+) -> Interval:
+    """Mean of values with a 95 % percentile bootstrap interval over groups.
+
+    Args:
+        values: (N,).
+        groups: of each value; whole groups are drawn, with replacement.
+        seed: of the draws.
+        resamples: number of draws.
+
+    Returns:
+        Interval; of a single group both ends are the mean.
+
+    Example:
+        >>> bootstrap_mean(np.array([1.0, 1.0, 1.0]), ["a", "a", "b"])
+        Interval(mean=1.0, low=1.0, high=1.0)
+    """
+    from scipy.stats import bootstrap  # not above: its import takes a while
+
+    _, member = np.unique(np.asarray(groups), return_inverse=True)
+    sums, sizes = np.bincount(member, values), np.bincount(member)
+    mean = float(np.mean(values))
+    if len(sums) < 2:
+        return Interval(mean, mean, mean)
+
+    def mean_of_groups(sums: np.ndarray, sizes: np.ndarray, axis: int) -> np.ndarray:
+        return sums.sum(axis) / sizes.sum(axis)
+
+    found = bootstrap(
+        (sums, sizes),
+        mean_of_groups,
+        paired=True,
+        n_resamples=resamples,
+        batch=max(1, DRAWN_AT_ONCE // len(sums)),
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return Interval(mean, float(found.low), float(found.high))
 
 
 def score_table(scores: Mapping[str, Scores]) -> str:

@@ -1,16 +1,16 @@
 """A sampled data set as files, as the authors' own repository writes it."""
 
 import csv
-import shutil
 from pathlib import Path
 
 from PIL import Image
 
-from .checking import check_pairs
+from .common.files import whole
 from .datasets import Split, all_pairs
-from .pairing import Box
+from .reading.checking import check_pairs
+from .reading.pairs import Box
+from .reading.windows import read_window
 from .sampling import Counts, crop_split
-from .windows import read_window
 
 
 def write_crops(
@@ -40,19 +40,21 @@ def write_crops(
     pairs = all_pairs(folder)
     check_pairs(pairs)
     split, counts = crop_split(Split(pairs, "all", folder), threshold, margin, each_lesion)
-    partial = out.with_name(f"partial-{out.name}")
-    shutil.rmtree(partial, ignore_errors=True)
+    with whole(out) as partial:
+        _write(split, folder, partial)
+    return counts
+
+
+def _write(crops: Split, folder: Path, out: Path) -> None:
     for kind in ("images", "masks"):
-        (partial / kind).mkdir(parents=True)
-    with open(partial / "manifest.csv", "w", newline="", encoding="utf-8") as file:
+        (out / kind).mkdir(parents=True)
+    with open(out / "manifest.csv", "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["image", "mask", "group", "source", *Box._fields])
-        for number, (pair, box) in enumerate(split.windows):
+        for number, (pair, box) in enumerate(crops.windows):
             name = f"{pair.image.stem}_{number:05d}.png"
             image, mask = read_window(pair, box)
-            Image.fromarray(image).save(partial / "images" / name)
-            Image.fromarray(mask * 255).save(partial / "masks" / name)
+            Image.fromarray(image).save(out / "images" / name)
+            Image.fromarray(mask * 255).save(out / "masks" / name)
             source = pair.image.relative_to(folder).as_posix()
             table.writerow([f"images/{name}", f"masks/{name}", pair.group, source, *box])
-    partial.rename(out)
-    return counts

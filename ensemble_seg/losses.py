@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from .common.errors import checked_weights, invalid, suggest
+
 TOLERANCE = 1e-3
 
 
@@ -55,13 +57,12 @@ class ExponentialLoss(keras.losses.Loss):
     ):
         super().__init__(reduction=reduction, name=name, dtype=dtype)
         if not (isinstance(alpha, int | float) and 0 <= alpha < float("inf")):
-            raise ValueError(
-                "Invalid value for argument `alpha`. Expected a number of at least 0. "
-                f"Received: alpha={alpha!r}."
-            )
+            raise invalid("alpha", "a number of at least 0", alpha)
         self.alpha = float(alpha)
         self.double_softmax = double_softmax
-        self.class_weights = _checked_weights(class_weights)
+        self.class_weights = class_weights
+        if class_weights is not None:
+            self.class_weights = checked_weights(class_weights, "class_weights")
 
     def call(self, y_true, y_pred):
         return exponential_loss(y_true, y_pred, self.alpha, self.double_softmax, self.class_weights)
@@ -113,13 +114,11 @@ def exponential_loss(
     loss = ops.mean(terms, axis=-1)
     if class_weights is None:
         return loss
-    weights = ops.convert_to_tensor(_checked_weights(class_weights), dtype=y_pred.dtype)
-    if weights.shape[0] != y_pred.shape[-1]:
-        raise ValueError(
-            "Invalid value for argument `class_weights`. Expected one weight for each of the "
-            f"{y_pred.shape[-1]} classes. Received: class_weights={class_weights!r}."
-        )
-    return loss * ops.sum(y_true * weights, axis=-1)
+    weights = checked_weights(class_weights, "class_weights")
+    if len(weights) != y_pred.shape[-1]:
+        expected = f"one weight for each of the {y_pred.shape[-1]} classes"
+        raise invalid("class_weights", expected, class_weights)
+    return loss * ops.sum(y_true * ops.convert_to_tensor(weights, y_pred.dtype), axis=-1)
 
 
 LOSSES: dict[str, Callable[[], keras.losses.Loss]] = {
@@ -148,20 +147,10 @@ def loss_by_name(name: str) -> keras.losses.Loss:
         'dice'
     """
     if name not in LOSSES:
-        raise ValueError(f"Unknown loss '{name}'. Losses: {', '.join(LOSSES)}.")
-    return LOSSES[name]()
-
-
-def _checked_weights(class_weights: Sequence[float] | None) -> tuple[float, ...] | None:
-    if class_weights is None:
-        return None
-    weights = np.asarray(class_weights, dtype="float64")
-    if weights.ndim != 1 or not np.isfinite(weights).all() or (weights < 0).any():
         raise ValueError(
-            "Invalid value for argument `class_weights`. Expected one number of at least 0 for "
-            f"each class. Received: class_weights={class_weights!r}."
+            f"Unknown loss '{name}'.{suggest(name, LOSSES)} Losses: {', '.join(LOSSES)}."
         )
-    return tuple(weights.tolist())
+    return LOSSES[name]()
 
 
 def _check_shapes(y_true, y_pred) -> None:
@@ -169,10 +158,11 @@ def _check_shapes(y_true, y_pred) -> None:
     fits = len(true) == len(pred) and len(pred) >= 2 and pred[-1] is not None and pred[-1] >= 2
     fits = fits and all(a == b or a is None or b is None for a, b in zip(true, pred, strict=True))
     if not fits:
-        raise ValueError(
-            "Invalid value for argument `y_true`. Expected a one-hot mask of the shape of "
-            f"`y_pred`, (B, H, W, C) with C >= 2. Received: y_true of shape {true}, y_pred of "
-            f"shape {pred}. One-hot an integer mask with keras.utils.to_categorical(mask, 2)."
+        raise invalid(
+            "y_true",
+            "a one-hot mask of the shape of `y_pred`, (B, H, W, C) with C >= 2",
+            found=f"y_true of shape {true}, y_pred of shape {pred}",
+            hint="One-hot an integer mask with keras.utils.to_categorical(mask, 2).",
         )
 
 
@@ -184,7 +174,5 @@ def _check_simplex(values, name: str, expected: str) -> None:
     off = np.abs(values.sum(axis=-1) - 1.0).max(initial=0.0)
     low, high = values.min(initial=0.0), values.max(initial=1.0)
     if not (off <= TOLERANCE and low >= -TOLERANCE and high <= 1.0 + TOLERANCE):
-        raise ValueError(
-            f"Invalid value for argument `{name}`. Expected {expected}. Received: values from "
-            f"{low:.4g} to {high:.4g}, with sums up to {off:.4g} away from 1."
-        )
+        values = f"values from {low:.4g} to {high:.4g}, with sums up to {off:.4g} away from 1"
+        raise invalid(name, expected, found=values)

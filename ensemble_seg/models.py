@@ -4,20 +4,18 @@ import contextlib
 import io
 import os
 from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
 
 import keras
 import numpy as np
 
-from .normalization import FusedBatchNormalization
-from .presets import Preset, _suggest
+from .common.errors import suggest
+from .hardware.normalization import FusedBatchNormalization
+from .hardware.precision import dtype_policy, precision_policy
+from .presets import Preset
 
 # Keras' 0.99 averages over the last hundred steps and lags behind in a training of a few hundred.
 BATCH_NORM_MOMENTUM = 0.9
-
-CPUINFO = Path("/proc/cpuinfo")
-BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}  # of x86; on ARM it was not measured
 
 # The layers segmentation_models builds with: Keras' own, but for batch normalisation.
 _LAYERS = SimpleNamespace(**{**vars(keras.layers), "BatchNormalization": FusedBatchNormalization})
@@ -49,11 +47,11 @@ def unet(preset: Preset, name: str = "unet") -> keras.Model:
     if preset.backbone not in sm.get_available_backbone_names():
         raise ValueError(
             f"Unknown backbone '{preset.backbone}'."
-            f"{_suggest(preset.backbone, sm.get_available_backbone_names())} "
+            f"{suggest(preset.backbone, sm.get_available_backbone_names())} "
             f"Backbones: {', '.join(sorted(sm.get_available_backbone_names()))}."
         )
     keras.utils.set_random_seed(preset.seed)
-    with _policy(precision_policy(preset.precision)), _download_explained(preset):
+    with dtype_policy(precision_policy(preset.precision)), _download_explained(preset):
         network = sm.Unet(
             preset.backbone,
             input_shape=(preset.size, preset.size, 3),
@@ -70,28 +68,6 @@ def unet(preset: Preset, name: str = "unet") -> keras.Model:
         return keras.Model(network.input, probabilities, name=name)
 
 
-def precision_policy(precision: str = "auto") -> str:
-    """Return the Keras dtype policy for a precision; "auto" asks the hardware.
-
-    On a GPU mixed bfloat16 from compute capability 8.0, mixed float16 from 7.0 (the first with
-    tensor cores). On a processor mixed bfloat16 where it has AVX512-BF16 or AMX and TensorFlow
-    computes: there it was measured to be faster than float32, with JAX it was not. Else float32.
-
-    Example:
-        >>> precision_policy("float32")
-        'float32'
-    """
-    if precision != "auto":
-        return precision
-    capability = _gpu_capability()
-    if capability is not None:
-        if capability >= (8, 0):
-            return "mixed_bfloat16"
-        return "mixed_float16" if capability >= (7, 0) else "float32"
-    fast = keras.backend.backend() == "tensorflow" and _cpu_flags() & BFLOAT16_FLAGS
-    return "mixed_bfloat16" if fast else "float32"
-
-
 def _with_preprocessing(network: keras.Model, preprocess: Callable) -> keras.Model:
     """Put a backbone's preprocessing inside the model, as the frozen 1x1 convolution it is."""
     probes = np.concatenate([np.zeros((1, 3)), np.eye(3)])[:, None, None].astype("float32")
@@ -104,29 +80,6 @@ def _with_preprocessing(network: keras.Model, preprocess: Callable) -> keras.Mod
     output = network(affine(image))
     affine.set_weights([kernel[None, None], bias])
     return keras.Model(image, output)
-
-
-def _gpu_capability() -> tuple[int, int] | None:
-    if keras.backend.backend() != "tensorflow":
-        return (8, 0) if _has_gpu() else None
-    import tensorflow as tf
-
-    gpus = tf.config.list_physical_devices("GPU")
-    if not gpus:
-        return None
-    return tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
-
-
-def _has_gpu() -> bool:
-    try:
-        return bool(keras.distribution.list_devices("gpu"))
-    except RuntimeError:
-        return False
-
-
-def _cpu_flags() -> set[str]:
-    lines = CPUINFO.read_text().splitlines() if CPUINFO.is_file() else []
-    return {flag for line in lines if line.startswith("flags") for flag in line.split()}
 
 
 def _segmentation_models():
@@ -146,16 +99,6 @@ def _segmentation_models():
         import segmentation_models
     segmentation_models._KERAS_LAYERS = _LAYERS
     return segmentation_models
-
-
-@contextlib.contextmanager
-def _policy(policy: str):
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 @contextlib.contextmanager

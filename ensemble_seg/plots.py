@@ -7,8 +7,7 @@ import numpy as np
 from matplotlib.patches import Patch, Rectangle
 from skimage.segmentation import find_boundaries
 
-from .evaluation import Scores
-from .intervals import bootstrap_mean
+from .evaluation import Scores, bootstrap_mean
 from .sampling import imbalance_ratio, lesion_box
 
 ORANGE, SKY, GREEN, YELLOW = "#E69F00", "#56B4E9", "#009E73", "#F0E442"
@@ -44,7 +43,7 @@ def lesion_fractions(fractions: Mapping[str, np.ndarray], threshold: float = 3.0
     axis.text(limit + 1, 0.9 * axis.get_ylim()[1], f"ratio {threshold:g} = {limit:.0f} % lesion")
     axis.set(xlabel="lesion pixels, % of the image", ylabel="images")
     axis.legend(loc="center right")
-    _plain(axis)
+    plain(axis)
 
 
 def curves(
@@ -62,7 +61,7 @@ def curves(
         axis.plot(x, values, style, color=colour, label=label, linewidth=2)
     axis.set(xlabel=xlabel, ylabel=ylabel, yscale="log" if log else "linear")
     axis.legend()
-    _plain(axis)
+    plain(axis)
 
 
 def history(runs: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
@@ -80,7 +79,7 @@ def history(runs: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
     axes[1].set(xlabel="epoch", ylabel="lesion Dice, mean over images", ylim=(0, 1))
     axes[1].legend(fontsize=8)
     for axis in axes:
-        _plain(axis)
+        plain(axis)
     plt.tight_layout()
 
 
@@ -110,7 +109,7 @@ def predictions(
                 axes[row, column].set_title(titles[name][column], fontsize=9)
     for row, name in enumerate(("image", *predicted)):
         axes[row, 0].set_ylabel(name)
-    _bare(axes.flat)
+    bare(axes.flat)
     labels = {"lesion found": HIT, "false alarm": FALSE_ALARM, "missed": MISS}
     handles = [Patch(color=colour, label=label) for label, colour in labels.items()]
     plt.tight_layout()
@@ -137,7 +136,7 @@ def sampling_steps(
     axes[2].set_title("3. margin for context")
     axes[3].imshow(_uint8(image[box.top : box.bottom, box.left : box.right]))
     axes[3].set_title(f"4. crop, {box.right - box.left} x {box.bottom - box.top} px")
-    _bare(axes)
+    bare(axes)
     plt.tight_layout()
 
 
@@ -149,7 +148,7 @@ def weight_sweep(weights: np.ndarray, dice: np.ndarray, chosen: float, published
     axis.axvline(chosen, color=GREEN, linestyle=":", linewidth=2.5, label="best on validation")
     axis.set(xlabel="weight of the main model", ylabel="mean lesion Dice, validation images")
     axis.legend()
-    _plain(axis)
+    plain(axis)
 
 
 def score_intervals(scores: Mapping[str, Scores], metric: str = "dice") -> None:
@@ -165,7 +164,7 @@ def score_intervals(scores: Mapping[str, Scores], metric: str = "dice") -> None:
     axis.set_yticks(range(len(scores)), list(scores))
     axis.set(xlabel=f"lesion {metric} per image", xlim=(-0.02, 1.02))
     axis.invert_yaxis()
-    _plain(axis)
+    plain(axis)
 
 
 def paired_differences(scores: Mapping[str, Scores], reference: str, metric: str = "dice") -> None:
@@ -181,7 +180,7 @@ def paired_differences(scores: Mapping[str, Scores], reference: str, metric: str
         axis.axhline(mean, color=GREEN, linewidth=2)
         axis.set_title(f"{name} - {reference}: {mean:+.3f} [{low:+.3f}, {high:+.3f}]", fontsize=9)
         axis.set_xlabel("images, sorted")
-        _plain(axis)
+        plain(axis)
     axes[0, 0].set_ylabel(f"difference in {metric}")
     plt.tight_layout()
 
@@ -199,7 +198,7 @@ def disagreement(pictures: np.ndarray, truth: np.ndarray, lesion: Mapping[str, n
             _contour(axis, truth[row], ORANGE)
     for axis, title in zip(axes[0], ("image", first, second, "disagreement"), strict=True):
         axis.set_title(title)
-    _bare(axes.flat)
+    bare(axes.flat)
     plt.colorbar(shown, ax=axes, fraction=0.02, label="probability of lesion, or difference")
 
 
@@ -207,7 +206,7 @@ def _grid(number: int, columns: int) -> list:
     columns = min(columns, number)
     rows = -(-number // columns)
     _, axes = plt.subplots(rows, columns, figsize=(1.8 * columns, 1.95 * rows), squeeze=False)
-    _bare(axes.flat)
+    bare(axes.flat)
     for axis in axes.flat[number:]:
         axis.set_visible(False)
     plt.tight_layout(pad=0.4)
@@ -240,11 +239,13 @@ def _uint8(image: np.ndarray) -> np.ndarray:
     return np.clip(np.round(np.asarray(image)), 0, 255).astype("uint8")
 
 
-def _bare(axes) -> None:
+def bare(axes) -> None:
+    """Take the ticks off axes that show pictures."""
     for axis in axes:
         axis.set(xticks=[], yticks=[])
 
 
-def _plain(axis) -> None:
+def plain(axis) -> None:
+    """Leave an axis its left and lower line, with a light grid."""
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(alpha=0.3)

@@ -1,22 +1,24 @@
-"""Masks for images of any size, given back at their own size."""
+"""Masks for images of any size, given back at their own size, and eight views of each image."""
 
+import itertools
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import keras
 import numpy as np
+from keras import ops
 from PIL import Image
 
-from .ensembling import ensemble_members
-from .pairing import SUFFIXES, image_files
-from .reading import read_image
-from .runs import write_file
-from .windows import resize_image
+from .common.errors import invalid
+from .common.files import whole
+from .ensembling import build_ensemble, ensemble_members
+from .reading.images import SUFFIXES, image_files, read_image, resize_image
 
 CONTOUR = (230, 159, 0)
 BAND = 64  # rows of a map enlarged at once: they stay in the processor's cache
+# Swap rows and columns, flip top and bottom, flip left and right: the symmetries of a square.
+VIEWS = tuple(itertools.product((False, True), repeat=3))
 
 
 class Prediction(NamedTuple):
@@ -49,9 +51,11 @@ def predict_image(model: keras.Model, image: np.ndarray) -> Prediction:
     """
     image = np.asarray(image)
     if image.ndim != 3 or image.shape[-1] != 3 or not image.size:
-        raise ValueError(
-            "Invalid value for argument `image`. Expected an array (H, W, 3), RGB 0..255. "
-            f"Received: shape {image.shape}. ensemble_seg.read_image reads image files."
+        raise invalid(
+            "image",
+            "an array (H, W, 3), RGB 0..255",
+            found=f"shape {image.shape}",
+            hint="ensemble_seg.read_image reads image files.",
         )
     batch = resize_image(image, model.input_shape[1])[None].astype("float32")
     members, vote = ensemble_members(model)
@@ -110,8 +114,82 @@ def predict_folder(
             "disagreement": np.round(result.disagreement * 255).astype("uint8"),
         }
         for kind, picture in pictures.items():
-            write_file(Path(out) / kind / f"{file.stem}.png", partial(_save_png, picture))
+            with whole(Path(out) / kind / f"{file.stem}.png") as partial:
+                # Level 6, the usual one, takes far longer and saves little.
+                Image.fromarray(picture).save(partial, compress_level=1)
     return len(files)
+
+
+def eight_views(model: keras.Model) -> keras.Model:
+    """Let a model vote with itself on the flips and quarter turns of each image.
+
+    Known as test-time augmentation. A lesion turned by 90 degrees is the same lesion, but a
+    network sees it anew, and errors that depend on the orientation may average out. The result
+    shares its weights with the model, takes eight times as long, and can be saved, scored or made a
+    member of an ensemble as any other. The published method does without.
+
+    Args:
+        model: from square images (B, S, S, 3) to softmax maps (B, S, S, 2); see `unet`. Of an
+            ensemble each member gets its eight views before they vote.
+
+    Returns:
+        Uncompiled keras.Model from images to softmax maps, float32, of the same shapes.
+
+    Raises:
+        ValueError: images that are not square, or maps of another size than the images.
+
+    Example:
+        >>> from ensemble_seg import preset, unet
+        >>> eight_views(unet(preset("smoke"))).output.shape
+        (None, 64, 64, 2)
+    """
+    members, vote = ensemble_members(model)
+    if members != [model]:
+        return build_ensemble([eight_views(member) for member in members], vote.weights_given)
+    shape, maps = model.input_shape[1:], model.output_shape[1:]
+    if shape[0] != shape[1] or maps[:2] != shape[:2]:
+        found = f"a model from {shape} to {maps}"
+        raise invalid("model", "one from square images to maps of their size", found=found)
+    image = keras.Input(shape, name="image")
+    member = keras.Model(model.input, model.output, name=model.name)
+    average = AverageViews(name="average_views")(member(Views(name="views")(image)))
+    return keras.Model(image, average, name=f"{model.name}_8_views")
+
+
+@keras.saving.register_keras_serializable(package="ensemble_seg")
+class Views(keras.layers.Layer):
+    """Stack the eight views of square images: (B, S, S, C) to (8 B, S, S, C), view by view.
+
+    Example:
+        >>> Views()(keras.ops.ones((2, 4, 4, 3))).shape.as_list()
+        [16, 4, 4, 3]
+    """
+
+    def call(self, images):
+        return ops.concatenate([_flipped(_swapped(images, view), view) for view in VIEWS])
+
+    def compute_output_shape(self, input_shape):
+        batch, *rest = input_shape
+        return (batch and batch * len(VIEWS), *rest)
+
+
+@keras.saving.register_keras_serializable(package="ensemble_seg")
+class AverageViews(keras.layers.Layer):
+    """Turn the maps of `Views` back and average them: (8 B, S, S, C) to (B, S, S, C).
+
+    Example:
+        >>> AverageViews()(Views()(keras.ops.ones((2, 4, 4, 3)))).shape.as_list()
+        [2, 4, 4, 3]
+    """
+
+    def call(self, maps):
+        each = ops.reshape(maps, (len(VIEWS), -1, *maps.shape[1:]))
+        back = [_swapped(_flipped(each[n], view), view) for n, view in enumerate(VIEWS)]
+        return sum(back) / len(VIEWS)
+
+    def compute_output_shape(self, input_shape):
+        batch, *rest = input_shape
+        return (batch and batch // len(VIEWS), *rest)
 
 
 def _enlarged(lesion: np.ndarray, shape: tuple[int, int]) -> Prediction:
@@ -147,5 +225,11 @@ def _interpolated(
     return np.add(low, high, out=low)
 
 
-def _save_png(picture: np.ndarray, path: Path) -> None:
-    Image.fromarray(picture).save(path, compress_level=1)  # 6 takes far longer and saves little
+def _swapped(maps, view: tuple[bool, bool, bool]):
+    return ops.transpose(maps, (0, 2, 1, 3)) if view[0] else maps
+
+
+def _flipped(maps, view: tuple[bool, bool, bool]):
+    for axis, flip in zip((1, 2), view[1:], strict=True):
+        maps = ops.flip(maps, axis) if flip else maps
+    return maps

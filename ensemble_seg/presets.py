@@ -1,9 +1,12 @@
 """What to run: named settings for a whole experiment, and variants of them."""
 
 import dataclasses
-import difflib
+import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from .common.errors import checked_weights, invalid, suggest
 
 
 @dataclass(frozen=True)
@@ -18,9 +21,7 @@ class Preset:
         encoder_freeze: keep the encoder's convolutions as they are.
         batch_size: images a step.
         epochs: passes over the training set.
-        optimizer: "adam", as published, or "muon" (`ensemble_seg.optimizers.Muon`), which takes
-            longer for a step and learns more in it.
-        learning_rate: of the optimizer.
+        learning_rate: of Adam.
         warmup: epochs in which the learning rate rises from 0; 0 starts with the whole of it.
         decay: let the learning rate then fall to 0 along a cosine, instead of keeping it.
         weight_decay: share of each weight that a step takes away, as a multiple of the learning
@@ -52,7 +53,6 @@ class Preset:
     encoder_freeze: bool = False
     batch_size: int = 8
     epochs: int = 50
-    optimizer: str = "adam"
     learning_rate: float = 1e-3
     warmup: int = 0
     decay: bool = False
@@ -71,41 +71,27 @@ class Preset:
     def __post_init__(self):
         for field in ("margin", "weights"):
             object.__setattr__(self, field, tuple(getattr(self, field)))
+        for field, (expected, fits) in _RULES.items():
+            if not fits(getattr(self, field)):
+                raise invalid(field, expected, getattr(self, field))
         if self.size < 32 or self.size % 32:
             lower = max(32, self.size // 32 * 32)
-            raise _invalid("size", "a multiple of 32", self.size, f" Nearest: {_near(lower)}.")
-        for field in ("batch_size", "epochs"):
-            if getattr(self, field) < 1:
-                raise _invalid(field, "an integer of at least 1", getattr(self, field))
-        if not 0 <= self.warmup < self.epochs:
-            raise _invalid("warmup", f"0 or fewer than {self.epochs} epochs", self.warmup)
-        if self.limit < 0:
-            raise _invalid("limit", "the number of pairs of a split, or 0 for all", self.limit)
-        if self.learning_rate <= 0:
-            raise _invalid("learning_rate", "a positive number", self.learning_rate)
-        if self.weight_decay < 0:
-            raise _invalid("weight_decay", "a number of at least 0", self.weight_decay)
-        if self.warp < 0 or (self.warp and not self.augment):
-            hint = " It is a part of the augmentation: augment=True." if self.warp > 0 else ""
-            raise _invalid("warp", "a number of at least 0, and 0 without augment", self.warp, hint)
-        if self.threshold < 0:
-            raise _invalid("threshold", "a ratio of at least 0", self.threshold)
-        if any(pixels != int(pixels) or pixels < 0 for pixels in self.margin):
-            raise _invalid("margin", "non-negative whole pixels", self.margin)
-        if min(self.weights, default=0) < 0 or not sum(self.weights) > 0:
-            raise _invalid("weights", "numbers of at least 0, not all 0", self.weights)
-        for field, choices in _CHOICES.items():
-            if getattr(self, field) not in choices:
-                raise _invalid(
-                    field, f"one of {', '.join(map(repr, choices))}", getattr(self, field)
-                )
+            hint = f"Nearest: {lower} or {lower + 32}."
+            raise invalid("size", "a multiple of 32", self.size, hint)
+        if self.warmup >= self.epochs:
+            raise invalid("warmup", f"0 or fewer than {self.epochs} epochs", self.warmup)
+        if self.warp and not self.augment:
+            hint = "It is a part of the augmentation: augment=True."
+            raise invalid("warp", "a number of at least 0, and 0 without augment", self.warp, hint)
+        if len(checked_weights(self.weights)) != 2:
+            raise invalid("weights", "two numbers, of main and sampling model", self.weights)
 
     def replace(self, **changes) -> "Preset":
         """Return a variant; its `label` lists what differs from the preset it came from."""
         unknown = [field for field in changes if field not in _FIELDS]
         if unknown:
             raise ValueError(
-                f"Unknown preset field '{unknown[0]}'.{_suggest(unknown[0], _FIELDS)} "
+                f"Unknown preset field '{unknown[0]}'.{suggest(unknown[0], _FIELDS)} "
                 f"Fields: {', '.join(_FIELDS)}."
             )
         return dataclasses.replace(self, **changes)
@@ -144,35 +130,38 @@ def preset(label: str | None = None) -> Preset:
     name, *changes = [part.strip() for part in label.split(",")]
     if name not in PRESETS:
         raise ValueError(
-            f"Unknown preset '{name}'.{_suggest(name, PRESETS)} Presets: {', '.join(PRESETS)}."
+            f"Unknown preset '{name}'.{suggest(name, PRESETS)} Presets: {', '.join(PRESETS)}."
         )
     base = PRESETS[name]
     return base.replace(**dict(_from_text(base, change) for change in changes))
 
 
 _FIELDS = [field.name for field in dataclasses.fields(Preset) if field.name != "name"]
-_CHOICES = {
-    "encoder_weights": ("imagenet", None),
-    "keep": ("best", "last"),
-    "optimizer": ("adam", "muon"),
-    "precision": ("auto", "float32", "mixed_bfloat16", "mixed_float16"),
+
+
+def _one_of(*choices) -> tuple[str, Callable]:
+    return f"one of {', '.join(map(repr, choices))}", lambda value: value in choices
+
+
+_COUNT = "an integer of at least 1", lambda value: value >= 1
+_SHARE = "a number of at least 0", lambda value: 0 <= value < math.inf
+_RULES = {
+    "batch_size": _COUNT,
+    "epochs": _COUNT,
+    "warmup": ("0 or a number of epochs", lambda value: value >= 0),
+    "limit": ("the number of pairs of a split, or 0 for all", lambda value: value >= 0),
+    "learning_rate": ("a positive number", lambda value: 0 < value < math.inf),
+    "weight_decay": _SHARE,
+    "warp": _SHARE,
+    "threshold": ("a ratio of at least 0", lambda value: 0 <= value < math.inf),
+    "margin": (
+        "non-negative whole pixels",
+        lambda value: all(pixels == int(pixels) >= 0 for pixels in value),
+    ),
+    "encoder_weights": _one_of("imagenet", None),
+    "keep": _one_of("best", "last"),
+    "precision": _one_of("auto", "float32", "mixed_bfloat16", "mixed_float16"),
 }
-
-
-def _near(lower: int) -> str:
-    return f"{lower} or {lower + 32}"
-
-
-def _invalid(field: str, expected: str, value, hint: str = "") -> ValueError:
-    return ValueError(
-        f"Invalid value for argument `{field}`. Expected {expected}. Received: {field}={value!r}."
-        + hint
-    )
-
-
-def _suggest(word: str, known) -> str:
-    nearest = difflib.get_close_matches(word, list(known), n=1, cutoff=0.4)
-    return f" Did you mean '{nearest[0]}'?" if nearest else ""
 
 
 def _to_text(value) -> str:
@@ -183,7 +172,7 @@ def _from_text(base: Preset, change: str) -> tuple[str, object]:
     field, _, text = change.partition("=")
     if field not in _FIELDS:
         raise ValueError(
-            f"Unknown preset field '{field}'.{_suggest(field, _FIELDS)} "
+            f"Unknown preset field '{field}'.{suggest(field, _FIELDS)} "
             f"Write changes as field=value; fields: {', '.join(_FIELDS)}."
         )
     kind = type(getattr(PRESETS["paper"], field))
@@ -197,7 +186,7 @@ def _from_text(base: Preset, change: str) -> tuple[str, object]:
             return field, tuple(item(part) for part in text.split("x"))
         return field, kind(text)
     except (ValueError, KeyError):
-        raise _invalid(field, f"a value of type {kind.__name__}", text) from None
+        raise invalid(field, f"a value of type {kind.__name__}", text) from None
 
 
 PRESETS = {

@@ -2,16 +2,19 @@
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 from skimage.measure import label, regionprops
 
+from .common.errors import invalid
 from .datasets import Dataset, Split
-from .pairing import Box, Pair
 from .presets import Preset
-from .reading import read_mask
+from .reading.masks import read_mask
+from .reading.pairs import Box
+
+KEPT, DROPPED, EMPTY = range(3)
 
 
 class Counts(NamedTuple):
@@ -88,6 +91,81 @@ def lesion_boxes(mask: np.ndarray, margin: int | Iterable[int] = (20, 10)) -> li
     return [_widen(Box(*region.bbox), mask.shape, margin) for region in regions]
 
 
+def lesion_crops(
+    threshold: float = 3.0,
+    margin: int | Iterable[int] = (20, 10),
+    each_lesion: bool = False,
+) -> "LesionCrops":
+    """Return a transformation for `tf.data.Dataset.apply` that crops images around their lesions.
+
+    Args:
+        threshold: images with background / lesion >= threshold are kept; empty masks never are.
+        margin: as in `lesion_box`.
+        each_lesion: one crop for each 8-connected lesion, instead of all of an image in one.
+
+    Raises:
+        ValueError: a margin that is negative or not whole.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> mask = np.zeros((1, 64, 64), "uint8")
+        >>> mask[0, 30:34, 30:34] = 1
+        >>> full = tf.data.Dataset.from_tensor_slices((np.ones((1, 64, 64, 3)), mask))
+        >>> [crop.shape for image, crop in full.apply(lesion_crops())]
+        [TensorShape([44, 44])]
+        >>> lesion_crops().count(full)
+        Counts(kept=1, dropped=0, empty=0, crops=1)
+    """
+    return LesionCrops(threshold, checked_margin(margin), each_lesion)
+
+
+@dataclass(frozen=True)
+class LesionCrops:
+    """The sampling rule with its settings, for masks one by one or for a tf.data.Dataset.
+
+    As a transformation, made by `lesion_crops`, it takes elements (image, mask), (H, W, 3) of any
+    dtype and (H, W) of 0 and 1, sizes free, and gives elements of the same dtypes, cut to the
+    lesion's window and not resized.
+    """
+
+    threshold: float
+    margin: tuple[int, ...]
+    each_lesion: bool
+
+    def boxes(self, mask: np.ndarray) -> tuple[int, list[Box]]:
+        """Return the fate of an image, KEPT, DROPPED or EMPTY, and the boxes to cut out of it."""
+        ratio = imbalance_ratio(mask)
+        if ratio == float("inf"):
+            return EMPTY, []
+        if ratio < self.threshold:
+            return DROPPED, []
+        find = lesion_boxes if self.each_lesion else lesion_box
+        found = find(mask, self.margin)
+        return KEPT, found if self.each_lesion else [found]
+
+    def __call__(self, dataset):
+        import tensorflow as tf
+
+        def corners(mask: np.ndarray) -> np.ndarray:
+            return np.array(self.boxes(mask)[1], "int64").reshape(-1, 4)
+
+        def crops(image, mask):
+            def window(box):
+                rows, columns = slice(box[0], box[2]), slice(box[1], box[3])
+                return image[rows, columns], mask[rows, columns]
+
+            boxes = tf.numpy_function(corners, [mask], tf.int64, stateful=False)
+            boxes = tf.ensure_shape(boxes, (None, 4))
+            return tf.data.Dataset.from_tensor_slices(boxes).map(window)
+
+        return dataset.flat_map(crops)
+
+    def count(self, dataset) -> Counts:
+        """Go through a dataset of (image, mask) once and count what is kept, dropped and empty."""
+        masks = dataset.map(lambda image, mask: mask).as_numpy_iterator()
+        return _counts(self.boxes(mask) for mask in masks)
+
+
 def crop_split(
     split: Split,
     threshold: float = 3.0,
@@ -98,9 +176,7 @@ def crop_split(
 
     Args:
         split: whole images. The files are left alone: a crop is a pair and a box.
-        threshold: images with background / lesion >= threshold are kept.
-        margin: as in `lesion_box`.
-        each_lesion: one crop for each lesion, instead of all lesions of an image in one.
+        threshold, margin, each_lesion: as in `lesion_crops`.
 
     Returns:
         The split of crops, and how many images were kept, dropped or empty.
@@ -110,20 +186,13 @@ def crop_split(
     """
     if split.boxes is not None:
         raise ValueError(f"The {split.name} split holds crops already. Pass whole images.")
-    margin, crops, counts = checked_margin(margin), [], [0, 0, 0]
-
-    def look(pair: Pair) -> tuple[int, list[Box]]:
-        mask = read_mask(pair.mask)
-        fate = _fate(mask, threshold)
-        if fate != KEPT:
-            return fate, []
-        return fate, lesion_boxes(mask, margin) if each_lesion else [lesion_box(mask, margin)]
-
+    rule = lesion_crops(threshold, margin, each_lesion)
     with ThreadPoolExecutor() as threads:
-        for pair, (fate, boxes) in zip(split.pairs, threads.map(look, split.pairs), strict=True):
-            counts[fate] += 1
-            crops += [(pair, box) for box in boxes]
-    counts = Counts(*counts, len(crops))
+        found = list(threads.map(lambda pair: rule.boxes(read_mask(pair.mask)), split.pairs))
+    counts = _counts(found)
+    crops = [
+        (pair, box) for pair, (_, boxes) in zip(split.pairs, found, strict=True) for box in boxes
+    ]
     if not crops:
         raise ValueError(
             f"No image of {len(split)} has background / lesion >= {threshold}: {counts.dropped} "
@@ -133,7 +202,7 @@ def crop_split(
     return replace(split, pairs=pairs, boxes=boxes), counts
 
 
-def sampled(data: Dataset, preset: Preset) -> Dataset:
+def sampling_data(data: Dataset, preset: Preset) -> Dataset:
     """Return the data of the sampling model: lesion crops to train on, all else as it was."""
     crops, _ = crop_split(data.train, preset.threshold, preset.margin)
     return data.replace(train=crops)
@@ -143,21 +212,16 @@ def checked_margin(margin: int | Iterable[int]) -> tuple[int, ...]:
     """Return the margins as a tuple of pixels; ValueError for anything but integers >= 0."""
     margins = tuple(margin) if isinstance(margin, Iterable) else (margin,)
     if not all(isinstance(pixels, int | np.integer) and pixels >= 0 for pixels in margins):
-        raise ValueError(
-            "Invalid value for argument `margin`. Expected non-negative whole pixels, largest "
-            f"first. Received: margin={margin!r}."
-        )
+        raise invalid("margin", "non-negative whole pixels, largest first", margin)
     return tuple(int(pixels) for pixels in margins)
 
 
-KEPT, DROPPED, EMPTY = range(3)
-
-
-def _fate(mask: np.ndarray, threshold: float) -> int:
-    ratio = imbalance_ratio(mask)
-    if ratio == float("inf"):
-        return EMPTY
-    return KEPT if ratio >= threshold else DROPPED
+def _counts(found: Iterable[tuple[int, list[Box]]]) -> Counts:
+    counts = [0, 0, 0, 0]
+    for fate, boxes in found:
+        counts[fate] += 1
+        counts[3] += len(boxes)
+    return Counts(*counts)
 
 
 def _widen(box: Box, shape: tuple[int, int], margin: tuple[int, ...]) -> Box:
@@ -175,8 +239,10 @@ def _checked_mask(mask: np.ndarray) -> np.ndarray:
         return mask.view(bool)
     if mask.ndim != 2 or not ((mask == 0) | (mask == 1)).all():
         values = ", ".join(str(value) for value in np.unique(mask)[:5])
-        raise ValueError(
-            "Invalid value for argument `mask`. Expected an array (H, W) of 0 and 1. Received: "
-            f"shape {mask.shape} with values {values}. ensemble_seg.read_mask reads mask files."
+        raise invalid(
+            "mask",
+            "an array (H, W) of 0 and 1",
+            found=f"shape {mask.shape} with values {values}",
+            hint="ensemble_seg.read_mask reads mask files.",
         )
     return mask.astype(bool, copy=False)

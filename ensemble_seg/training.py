@@ -1,33 +1,22 @@
 """Compile, fit, and go on where a training was interrupted."""
 
-import json
-import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import keras
 from keras import ops
+from tqdm import tqdm
 
-from .callbacks import KeepState, ProgressBar, saved_states
-from .checking import check_pairs
 from .datasets import Dataset
-from .distributing import MeanOverDevices, check_shares, copy_weights, spread
+from .hardware.devices import MeanOverDevices, check_shares, copy_weights, on_devices
 from .losses import loss_by_name
 from .models import unet
-from .optimizers import OPTIMIZERS
+from .optimizers import build_optimizer
 from .presets import Preset
-from .runs import (
-    Run,
-    is_finished,
-    load_run,
-    read_history,
-    refuse_another_run,
-    run_config,
-    run_path,
-    save_model,
-    write_file,
-)
-from .sampling import sampled
+from .reading.checking import check_pairs
+from .runs import KeepState, Run, RunFolder, run_config, run_path
+from .sampling import sampling_data
 
 
 def train(
@@ -61,16 +50,16 @@ def train(
             folder of other data or settings, or devices that are not there or do not fit the batch.
     """
     data, loss = data.limit(preset.limit), loss_by_name(preset.loss)
-    path = run_path(data, preset, name, runs_dir)
+    folder = RunFolder(run_path(data, preset, name, runs_dir))
     config = run_config(data, preset, name, model)
-    if not is_finished(path):
+    if not folder.is_finished:
         check_shares(devices, preset.batch_size, len(data.train), len(data.validation))
         ambiguous = check_pairs((*data.train.pairs, *data.validation.pairs, *data.test.pairs))
-        with spread(model, devices) as trained:
-            _start(path, {**config, "ambiguous_mask_pixels": ambiguous})
-            _fit(trained, data, preset, MeanOverDevices(loss) if devices else loss, path, model)
-    refuse_another_run(path, config)
-    run = load_run(path)
+        with on_devices(model, devices) as trained:
+            folder.begin({**config, "ambiguous_mask_pixels": ambiguous})
+            _fit(trained, data, preset, MeanOverDevices(loss) if devices else loss, folder, model)
+    folder.refuse_another(config)
+    run = folder.load()
     model.set_weights(run.model.get_weights())
     return run
 
@@ -97,16 +86,16 @@ def load_or_train(
     if name not in TRAINING_DATA:
         raise ValueError(f"Unknown model '{name}'. Expected one of {', '.join(TRAINING_DATA)}.")
     data = TRAINING_DATA[name](data.limit(preset.limit), preset)
-    path = run_path(data, preset, name, runs_dir)
-    if is_finished(path):
-        refuse_another_run(path, run_config(data, preset, name))
-        print(f"{name}: loaded from {path}")
-        return load_run(path)
-    print(f"{name}: no finished run in {path}, so it is trained now.")
+    folder = RunFolder(run_path(data, preset, name, runs_dir))
+    if folder.is_finished:
+        folder.refuse_another(run_config(data, preset, name))
+        print(f"{name}: loaded from {folder.path}")
+        return folder.load()
+    print(f"{name}: no finished run in {folder.path}, so it is trained now.")
     return train(unet(preset, name), data, preset, name, runs_dir, devices)
 
 
-TRAINING_DATA = {"main": lambda data, preset: data, "sampling": sampled}
+TRAINING_DATA = {"main": lambda data, preset: data, "sampling": sampling_data}
 
 
 def compile_model(
@@ -119,14 +108,12 @@ def compile_model(
 
     Args:
         model: from `unet`.
-        preset: its optimizer, learning_rate, warmup, decay, epochs and weight_decay are used.
+        preset: its learning_rate, warmup, decay, epochs and weight_decay are used.
         loss: to minimise.
         total_steps: of the whole training, warm-up and decay.
     """
-    rate = _learning_rate(preset, total_steps)
     dice = keras.metrics.MeanMetricWrapper(lesion_dice, name="dice")
-    optimizer = OPTIMIZERS[preset.optimizer](rate, weight_decay=preset.weight_decay or None)
-    model.compile(optimizer, loss, metrics=[dice], jit_compile=False)
+    model.compile(build_optimizer(preset, total_steps), loss, metrics=[dice], jit_compile=False)
     model.optimizer.build(model.trainable_variables)
 
 
@@ -144,57 +131,28 @@ def lesion_dice(y_true, y_pred):
     return ops.where(total > 0, overlap / ops.maximum(total, 1.0), 1.0)
 
 
-def _learning_rate(preset: Preset, total_steps: int):
-    rate, warmup = preset.learning_rate, total_steps * preset.warmup // preset.epochs
-    if not (warmup or preset.decay):
-        return rate
-    return keras.optimizers.schedules.CosineDecay(
-        0.0 if warmup else rate,
-        total_steps - warmup,
-        alpha=0.0 if preset.decay else 1.0,
-        warmup_target=rate if warmup else None,
-        warmup_steps=warmup,
-    )
-
-
-def _start(path: Path, config: dict) -> None:
-    if (path / "config.json").is_file():
-        refuse_another_run(path, config)
-        return
-    write_file(path / "config.json", lambda file: file.write_text(json.dumps(config, indent=2)))
-
-
-def _fit(
-    model: keras.Model, data: Dataset, preset: Preset, loss, path: Path, saved: keras.Model
-) -> None:
+def _fit(model: keras.Model, data: Dataset, preset: Preset, loss, folder: RunFolder, saved) -> None:
     keras.utils.set_random_seed(preset.seed)
     steps = -(-len(data.train) // preset.batch_size)
     compile_model(model, preset, loss, steps * preset.epochs)
-    done, history = _resume(model, path)
+    done, history = folder.resume(model)
     model.fit(
         data.train.to_tf(preset, training=True, first_epoch=done),
         validation_data=data.validation.to_tf(preset),
         initial_epoch=done,
         epochs=preset.epochs,
         steps_per_epoch=steps,
-        callbacks=[KeepState(path, history, saved), ProgressBar(path.name, done, preset.epochs)],
+        callbacks=[KeepState(folder, history, saved), _progress_bar(folder.name, done)],
         shuffle=False,
         verbose=0,
     )
-    if preset.keep == "best":
-        (path / "backup" / "best.keras").replace(path / "model.keras")
-    else:
-        copy_weights(model, saved)
-        save_model(saved, path / "model.keras")
-    shutil.rmtree(path / "backup")
+    copy_weights(model, saved)
+    folder.finish(None if preset.keep == "best" else saved)
 
 
-def _resume(model: keras.Model, path: Path) -> tuple[int, dict[str, list[float]]]:
-    states = saved_states(path)
-    if not states:
-        return 0, {}
-    done = int(states[-1].name.split(".")[0].removeprefix("epoch-"))
-    model.load_weights(states[-1])
-    history = {key: values[:done] for key, values in read_history(path).items()}
-    print(f"{path.name}: goes on after epoch {done}")
-    return done, history
+def _progress_bar(name: str, done: int) -> keras.callbacks.Callback:
+    from tqdm.keras import TqdmCallback  # not above: in Jupyter its import may warn
+
+    return TqdmCallback(
+        verbose=0, tqdm_class=tqdm, desc=name, initial=done, file=sys.stdout, mininterval=0
+    )

@@ -13,29 +13,22 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from .caching import Windows, cached_reader
-from .presets import Preset
-from .windows import small_pair
+from ..presets import Preset
+from .windows import Windows, cached_reader, small_pair
 
 THREADS = ThreadPoolExecutor(os.cpu_count(), "ensemble_seg")
 AHEAD = 2  # batches
 
 
 def batches(
-    windows: Windows,
-    preset: Preset,
-    training: bool = False,
-    first_epoch: int = 0,
-    cache: str | Path | None = None,
+    windows: Windows, size: int, batch_size: int = 8, cache: str | Path | None = None
 ) -> tf.data.Dataset:
-    """Stream pairs of files as batches.
+    """Stream pairs of files as batches: one pass, in their order.
 
     Args:
         windows: pairs to read, each with the box that is cut out before the resize, or None.
-        preset: its size, batch_size, augment, warp and seed are used.
-        training: shuffle, augment if the preset says so, and go on from `first_epoch` to the
-            preset's last epoch. Without it: one pass in the order of the pairs, never augmented.
-        first_epoch: epochs that were trained before.
+        size: side of the images and masks, pixels.
+        batch_size: pairs in a batch.
         cache: folder for the resized images and masks, 4 bytes a pixel, so that the files are
             decoded once; ENSEMBLE_SEG_CACHE_DIR where it is None. Where that is unset too, the
             files are decoded in each epoch.
@@ -43,22 +36,37 @@ def batches(
     Returns:
         tf.data.Dataset of (images, masks): (B, size, size, 3) float32 in 0..255, and
         (B, size, size, 2) float32 one-hot, channel 0 background and channel 1 lesion. The last
-        batch of an epoch may be smaller.
+        batch may be smaller.
     """
+    load = _loader(windows, size, cache)
+    numbers = tf.data.Dataset.range(len(windows)).batch(batch_size)
+    return _ahead(numbers.map(load, num_parallel_calls=AHEAD))
+
+
+def training_batches(
+    windows: Windows, preset: Preset, first_epoch: int = 0, cache: str | Path | None = None
+) -> tf.data.Dataset:
+    """Stream them for a training: shuffled in each epoch, augmented if the preset says so.
+
+    Args:
+        windows, cache: as in `batches`.
+        preset: its size, batch_size, epochs, augment, warp and seed are used.
+        first_epoch: epochs that were trained before; goes on from there to the preset's last.
+
+    Returns:
+        As `batches`. The last batch of an epoch may be smaller.
+    """
+    load = _loader(windows, preset.size, cache)
 
     def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
         order = tf.range(len(windows), dtype=tf.int64)
-        if training:
-            order = tf.random.experimental.stateless_shuffle(order, [preset.seed, epoch])
+        order = tf.random.experimental.stateless_shuffle(order, [preset.seed, epoch])
         numbers = tf.data.Dataset.from_tensor_slices(order).batch(preset.batch_size)
-        return numbers.map(lambda batch: load(batch, epoch), num_parallel_calls=AHEAD)
+        return numbers.map(lambda batch: augmented(batch, epoch), num_parallel_calls=AHEAD)
 
-    def load(numbers: tf.Tensor, epoch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        kinds = (tf.uint8, tf.uint8)
-        images, masks = tf.numpy_function(read, [numbers], kinds, stateful=False)
-        images = tf.cast(tf.ensure_shape(images, (None, preset.size, preset.size, 3)), tf.float32)
-        masks = tf.one_hot(tf.ensure_shape(masks, (None, preset.size, preset.size)), 2)
-        if not (training and preset.augment):
+    def augmented(numbers: tf.Tensor, epoch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        images, masks = load(numbers)
+        if not preset.augment:
             return images, masks
         seeds = numbers + epoch * len(windows)
         return tf.map_fn(
@@ -67,15 +75,29 @@ def batches(
             fn_output_signature=(tf.float32, tf.float32),
         )
 
-    read = _batch_reader(windows, preset.size, cache or os.environ.get("ENSEMBLE_SEG_CACHE_DIR"))
-    last = preset.epochs if training else first_epoch + 1
-    steps = (last - first_epoch) * -(-len(windows) // preset.batch_size)
-    dataset = tf.data.Dataset.range(first_epoch, last).flat_map(one_epoch)
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
-    # The thread that tunes AUTOTUNE sleeps ever longer, and the end of a pass waits for it.
+    steps = (preset.epochs - first_epoch) * -(-len(windows) // preset.batch_size)
+    dataset = tf.data.Dataset.range(first_epoch, preset.epochs).flat_map(one_epoch)
+    return _ahead(dataset.apply(tf.data.experimental.assert_cardinality(steps)))
+
+
+def _ahead(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Prefetch without AUTOTUNE: its thread sleeps ever longer, and the end waits for it."""
     options = tf.data.Options()
     options.autotune.enabled = False
     return dataset.prefetch(AHEAD).with_options(options)
+
+
+def _loader(windows: Windows, size: int, cache: str | Path | None) -> Callable:
+    """Return a function from a tensor of window numbers to their batch."""
+    read = _batch_reader(windows, size, cache or os.environ.get("ENSEMBLE_SEG_CACHE_DIR"))
+
+    def load(numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        kinds = (tf.uint8, tf.uint8)
+        images, masks = tf.numpy_function(read, [numbers], kinds, stateful=False)
+        images = tf.cast(tf.ensure_shape(images, (None, size, size, 3)), tf.float32)
+        return images, tf.one_hot(tf.ensure_shape(masks, (None, size, size)), 2)
+
+    return load
 
 
 def _batch_reader(windows: Windows, size: int, cache: str | Path | None) -> Callable:
@@ -92,25 +114,6 @@ def _batch_reader(windows: Windows, size: int, cache: str | Path | None) -> Call
         return np.stack(images), np.stack(masks)
 
     return read_batch
-
-
-def to_network(image: tf.Tensor, mask: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Resize and one-hot in the graph, for `lesion_crops`: see `windows.small_image` for files.
-
-    The image is anti-aliased, the mask takes the nearest pixel.
-
-    Args:
-        image: (H, W, 3) RGB, any real dtype, 0..255.
-        mask: (H, W) of 0 and 1.
-        size: side of the result, pixels.
-
-    Returns:
-        (size, size, 3) float32 in 0..255 and (size, size, 2) float32 one-hot.
-    """
-    image = tf.image.resize(image, (size, size), antialias=True)
-    mask = tf.image.resize(mask[..., None], (size, size), method="nearest")[..., 0]
-    one_hot = tf.one_hot(tf.cast(mask, tf.int32), 2)
-    return tf.ensure_shape(image, (size, size, 3)), tf.ensure_shape(one_hot, (size, size, 2))
 
 
 def augment(

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import requests
 from tqdm import tqdm
 
-from .sources import Archive
+from ..datasets.sources import Archive
 
 TIMEOUT = (15, 60)
 CHUNK = 1 << 14
@@ -158,7 +158,7 @@ def _explain(error: Exception, url: str, archive: Archive, place: Path) -> str:
         return f"{host} did not answer in time. Run the same command again later, or {in_browser}"
     if isinstance(error, requests.exceptions.ConnectionError):
         return (
-            f"no connection to {host} came about. Check the network and run the same command "
+            f"could not connect to {host}. Check the network and run the same command "
             f"again, or {in_browser}"
         )
     return f"it cannot be asked for ({error})."

@@ -1,7 +1,6 @@
 """Zip archives: checked, and extracted whole or not at all."""
 
 import contextlib
-import errno
 import shutil
 import stat
 import zipfile
@@ -11,8 +10,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from tqdm import tqdm
 
-ANOTHER_FOLDER = "name another folder with --data-dir or ENSEMBLE_SEG_DATA_DIR"
-FULL = (errno.ENOSPC, errno.EDQUOT)
+from ..common.files import clear_disk_errors, require_disk
 
 
 def extract(archive: str | Path, root: str, target: str | Path, partial: str | Path) -> None:
@@ -44,56 +42,6 @@ def extract(archive: str | Path, root: str, target: str | Path, partial: str | P
                 partial.rename(target)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-
-
-def require_disk(folder: Path, size: int, purpose: str) -> None:
-    """Raise OSError where the disk of a folder has less than `size` bytes free."""
-    free = shutil.disk_usage(folder).free
-    if free < size:
-        raise OSError(
-            f"{folder}: {purpose} needs {readable(size)} of free disk, found {readable(free)}. "
-            f"Free some space, or {ANOTHER_FOLDER}."
-        )
-
-
-@contextlib.contextmanager
-def clear_disk_errors(path: Path, kept: str) -> Iterator[None]:
-    """Turn what goes wrong while writing to `path` into one OSError that says what to do.
-
-    Args:
-        path: what to name in the error.
-        kept: a sentence on what is left behind when the disk is full.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno is None:
-            raise
-        if error.errno in FULL:
-            raise OSError(
-                f"{path}: the disk is full. {kept} Free some space and run the same command again."
-            ) from error
-        raise OSError(
-            f"{path}: cannot be written ({error.strerror}). Change the permissions, or "
-            f"{ANOTHER_FOLDER}."
-        ) from error
-
-
-def readable(size: int) -> str:
-    """Return a number of bytes as people read it.
-
-    Example:
-        >>> readable(512), readable(46_227_172), readable(11_165_358_566)
-        ('512 B', '46.2 MB', '11.2 GB')
-    """
-    if size < 1000:
-        return f"{size} B"
-    value = size / 1000
-    for unit in ("kB", "MB"):
-        if value < 999.95:
-            return f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} GB"
 
 
 @contextlib.contextmanager

@@ -1,20 +1,14 @@
-"""What a folder holds: the publishers' layouts, and any folder of one's own."""
+"""The folder layouts that are known, and the pairs they hold."""
 
 import re
+import sys
 from pathlib import Path, PureWindowsPath
 
-from .pairing import (
-    MASK_ENDINGS,
-    SPLITS,
-    Listing,
-    Pair,
-    by_stem,
-    from_manifest,
-    groups_in_two_parts,
-    image_files,
-    read_text,
-)
+from ..reading.images import SUFFIXES, image_files, image_names
+from ..reading.pairs import Pair
+from .manifests import SPLITS, Listing, from_manifest, read_text
 
+MASK_ENDINGS = ("_mask", "_segmentation")
 ISIC_PARTS = {"Training": "train", "Validation": "validation", "Test": "test"}
 ISIC_INPUT, ISIC_TRUTH = "ISIC2018_Task1-2_{}_Input", "ISIC2018_Task1_{}_GroundTruth"
 LGG_FOLDER = "kaggle_3m"
@@ -34,7 +28,7 @@ def find_pairs(folder: Path) -> Listing:
         folder: never searched deeper than its layout needs.
 
     Returns:
-        Listing of pairs and problems. Groups that stand in two parts are among the problems.
+        Listing of pairs and problems. Groups that appear in two parts are among the problems.
     """
     listing = _first_layout(Path(folder))
     return Listing(listing.parts, listing.problems + groups_in_two_parts(listing.parts))
@@ -114,7 +108,7 @@ def with_lists(folder: Path, listing: Listing) -> Listing:
     if unlisted:
         names = ", ".join(file.name for file in lists.values())
         problems.append(
-            f"{folder}: {len(unlisted)} of {len(pairs)} images stand in none of {names}: "
+            f"{folder}: {len(unlisted)} of {len(pairs)} images appear in none of {names}: "
             f"{', '.join(unlisted[:3])}{' ...' if len(unlisted) > 3 else '.'} Add or remove them."
         )
     return Listing(parts, problems)
@@ -123,3 +117,77 @@ def with_lists(folder: Path, listing: Listing) -> Listing:
 def _numbers(text: str) -> list:
     """Sort key that puts slice 2 before slice 10."""
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", text)]
+
+
+def by_stem(images: Path, masks: Path, ending: str = "") -> Listing:
+    """Pair the files of two folders: image a7.jpg with mask a7.png, or a7_mask.png.
+
+    Args:
+        images, masks: folders. They may be the same one if masks have an ending.
+        ending: what the stems of masks end with, "_mask" say; images do not.
+    """
+    problems: list[str] = []
+    image_files = image_stems(images, problems, without=ending)
+    mask_files = image_stems(masks, problems, ending)
+    for kind, end, folder, other, files, others in (
+        ("mask", ending, images, masks, image_files, mask_files),
+        ("image", "", masks, images, mask_files, image_files),
+    ):
+        if others:
+            problems += [
+                f"{folder / (stem + files[stem])}: no {kind} '{stem}{end}.*' in {other}. Add it, "
+                "or remove the file."
+                for stem in sorted(files.keys() - others.keys())
+            ]
+    pairs = [
+        Pair(images / (stem + image_files[stem]), masks / (stem + mask_files[stem]), stem)
+        for stem in sorted(image_files)
+        if stem in mask_files
+    ]
+    return Listing({"": pairs}, problems)
+
+
+def image_stems(
+    folder: Path, problems: list[str], ending: str = "", without: str = ""
+) -> dict[str, str]:
+    """Return how the names of a folder's image files go on by stem, and note what is wrong.
+
+    Args:
+        folder: not searched below its first level.
+        problems: messages are added to it: no files at all, or stems that two files share.
+        ending: only files whose stem ends so; the ending is cut off.
+        without: leave out the files whose stem ends so.
+    """
+    found: dict[str, str] = {}
+    for name in image_names(folder):
+        stem, _, suffix = name.rpartition(".")
+        if not stem.endswith(ending) or (without and stem.endswith(without)):
+            continue
+        stem = stem.removesuffix(ending)
+        if stem in found:
+            problems.append(
+                f"{folder / name}: has the stem of {stem}{found[stem]}, so it is not clear which "
+                "one is meant. Keep one of them."
+            )
+        found.setdefault(stem, sys.intern(f"{ending}.{suffix}"))
+    if not found:
+        problems.append(
+            f"{folder}: expected image files ({', '.join(SUFFIXES)}), found none. A data set has "
+            "two folders, images/ and masks/, with files of the same stem."
+        )
+    return found
+
+
+def groups_in_two_parts(parts: dict[str, list[Pair]]) -> list[str]:
+    """Return a message for each group that appears in more than one part."""
+    seen: dict[str, str] = {}
+    problems = {}
+    for part, pairs in parts.items():
+        for pair in pairs:
+            first = seen.setdefault(pair.group, part)
+            if first != part:
+                problems[pair.group] = (
+                    f"{pair.image}: its group '{pair.group}' appears in {first} and in {part}, so "
+                    "the test would not be on unseen cases. Keep each group in one part."
+                )
+    return list(problems.values())

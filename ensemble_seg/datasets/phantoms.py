@@ -1,6 +1,5 @@
 """Draws lesion images: tissue seen through an endoscope or a dermatoscope, with its mask."""
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,6 +8,9 @@ import numpy as np
 from numpy.random import Generator, default_rng
 from PIL import Image
 from scipy import ndimage, spatial, special, stats
+
+from ..common.errors import invalid
+from ..common.files import whole
 
 BLOOD, MELANIN = np.array([0.25, 1.0, 0.85]), np.array([0.55, 0.85, 1.0])  # absorption of R, G, B
 MUCOSA = {"colour": (0.97, 0.82, 0.74), "blood": 0.38, "wet": 1.0, "vessels": 5, "folds": 1.2}
@@ -19,7 +21,7 @@ TISSUES = (MUCOSA, MUCOSA, MUCOSA, PALE_MUCOSA, SKIN, SKIN, GREY_SKIN)
 LESIONS = ((0.1, 0.8), (0.3, 0.5), (0.6, 0.0), (-0.2, 0.0), (0, 0))  # added blood and melanin
 SHARES = (0, 0.1, 0.25, 0.5, 0.75, 0.81, 0.9, 1)  # of the images have a lesion fraction below:
 FRACTIONS = (0.005, 0.033, 0.059, 0.114, 0.208, 0.25, 0.319, 0.65)
-EMPTY, BLOCK = 1 / 40, 240  # share of images without lesion; images that share out the fractions
+EMPTY, SCENES = 1 / 40, 240  # share of images without lesion; images that share out the fractions
 
 
 @dataclass(frozen=True)
@@ -77,10 +79,7 @@ def draw_phantom(
         ((128, 128, 3), (128, 128), 0.1)
     """
     if fraction is not None and fraction != 0 and not 0.003 <= fraction <= 0.7:
-        raise ValueError(
-            "Invalid value for argument `fraction`. Expected 0, or a number from 0.003 to 0.7. "
-            f"Received: fraction={fraction}"
-        )
+        raise invalid("fraction", "0, or a number from 0.003 to 0.7", fraction)
     patient = patient or draw_patient(rng)
     mask = _blobs(rng, size, lesion_fractions(1, rng)[0] if fraction is None else fraction)
     scene = _tissue(rng, size, patient)
@@ -110,17 +109,14 @@ def write_phantoms(
     folder = Path(folder)
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"'{folder}' is not empty. Remove it, or choose another folder.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".phantoms-", dir=folder.parent) as partial:
-        complete = _write_pairs(Path(partial, "phantoms"), count, seed, fraction, size)
-        if folder.exists():
-            folder.rmdir()
-        return complete.rename(folder)
+    with whole(folder) as partial:
+        _write_pairs(partial, count, seed, fraction, size)
+    return folder
 
 
 def _write_pairs(folder, count, seed, fraction, size):
     rng, rows = default_rng((seed, 0)), ["image,mask,group,fraction"]
-    fractions = [f for _ in range(0, count, BLOCK) for f in lesion_fractions(BLOCK, rng)]
+    fractions = [f for _ in range(0, count, SCENES) for f in lesion_fractions(SCENES, rng)]
     fractions = fractions if fraction is None else [fraction] * count
     for name in ("images", "masks"):
         (folder / name).mkdir(parents=True)
@@ -132,7 +128,6 @@ def _write_pairs(folder, count, seed, fraction, size):
         Image.fromarray(255 * mask).save(folder / files[1])
         rows.append(f"{files[0]},{files[1]},patient_{k // 2:03d},{mask.mean():.4f}")
     (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
-    return folder
 
 
 def _grid(size):

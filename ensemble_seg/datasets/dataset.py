@@ -9,19 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
+from ..common.errors import suggest
+from ..presets import Preset
+from ..reading.masks import read_mask, small_mask
+from ..reading.pairs import Box, Pair
 from .layouts import find_pairs
-from .pairing import Box, Pair
-from .presets import Preset, _suggest
-from .reading import read_mask
-from .splitting import PARTS, complete_parts
-from .windows import small_mask
+from .sources import SOURCES
+from .splits import PARTS, complete_parts
 
-FOLDERS = {
-    "phantoms": "phantoms",
-    "kvasir-seg": "Kvasir-SEG",
-    "lgg-mri": "lgg-mri-segmentation",
-    "isic-2018": "ISIC2018",
-}
+PHANTOMS = "phantoms"  # come with the module
+NAMES = (PHANTOMS, *SOURCES)
 
 
 @dataclass(frozen=True)
@@ -58,11 +55,21 @@ class Split:
         """Return the first pairs of the split."""
         return replace(self, pairs=self.pairs[:pairs], boxes=self.boxes and self.boxes[:pairs])
 
-    def to_tf(self, preset: Preset, **options):
-        """Return a tf.data.Dataset of (image, one-hot mask); see `pipeline.batches`."""
-        from .pipeline import batches
+    def to_tf(self, preset: Preset, training: bool = False, first_epoch: int = 0, cache=None):
+        """Return a tf.data.Dataset of (image, one-hot mask).
 
-        return batches(self.windows, preset, **options)
+        Args:
+            preset: how; see `ensemble_seg.reading.batches`.
+            training: shuffled and augmented, from `first_epoch` to the preset's last epoch.
+                Without it: one pass in the order of the pairs, never augmented.
+            first_epoch: epochs that were trained before.
+            cache: folder for resized files.
+        """
+        from ..reading.batches import batches, training_batches
+
+        if training:
+            return training_batches(self.windows, preset, first_epoch, cache)
+        return batches(self.windows, preset.size, preset.batch_size, cache)
 
     def masks(self, size: int) -> np.ndarray:
         """Return all masks as (N, size, size) uint8 of 0 and 1, resized as the pipeline does."""
@@ -75,7 +82,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set in three parts. No group stands in two of them.
+    """A data set in three parts. No group appears in two of them.
 
     Attributes:
         name: "phantoms", "kvasir-seg", "lgg-mri", "isic-2018", or the name of a folder.
@@ -155,7 +162,7 @@ def load_dataset(
     """
     name = str(name or os.environ.get("ENSEMBLE_SEG_DATASET") or "phantoms")
     folder = find_folder(name, data_dir)
-    label = name if name in FOLDERS else folder.resolve().name
+    label = name if name in NAMES else folder.resolve().name
     parts = complete_parts(_sound_parts(folder), seed)
     data = Dataset(label, **{part: Split(parts[part], part, folder) for part in PARTS})
     return data if empty else data.without_empty()
@@ -178,23 +185,23 @@ def find_folder(name: str, data_dir: str | Path | None = None) -> Path:
         ValueError: neither a known name nor a folder.
         FileNotFoundError: a known name that is not in `data_dir`.
     """
-    if name == "phantoms" and data_dir is None:
-        return _packaged("phantoms")
-    if name in FOLDERS:
+    if name == PHANTOMS and data_dir is None:
+        return _packaged(PHANTOMS)
+    if name in NAMES:
         data_dir = Path(data_dir or os.environ.get("ENSEMBLE_SEG_DATA_DIR") or "data")
-        folder = data_dir / FOLDERS[name]
+        folder = data_dir / (SOURCES[name].folder if name in SOURCES else name)
         if not folder.is_dir():
             raise FileNotFoundError(
                 f"Data set '{name}': no folder {folder}. Get it with python -m ensemble_seg "
                 f"download {name}, or set ENSEMBLE_SEG_DATA_DIR to the folder that holds "
-                f"{FOLDERS[name]}/."
+                f"{folder.name}/."
             )
         return folder
     if Path(name).is_dir():
         return Path(name)
     raise ValueError(
-        f"Unknown data set '{name}'.{_suggest(name, FOLDERS)} "
-        f"Expected {', '.join(FOLDERS)}, or a folder with images/ and masks/ in it."
+        f"Unknown data set '{name}'.{suggest(name, NAMES)} "
+        f"Expected {', '.join(NAMES)}, or a folder with images/ and masks/ in it."
     )
 
 
@@ -207,6 +214,6 @@ def _sound_parts(folder: Path) -> dict[str, list[Pair]]:
 
 
 def _packaged(folder: str) -> Path:
-    package = Path(__file__).parent
+    package = Path(__file__).parent.parent
     installed = package / "data" / folder
     return installed if installed.is_dir() else package.parent / "data" / folder

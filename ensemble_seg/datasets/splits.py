@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from .pairing import Pair
+from ..reading.pairs import Pair
 
 PARTS = {"train": 0.7, "validation": 0.1, "test": 0.2}
 
@@ -31,8 +31,7 @@ def complete_parts(parts: dict[str, list[Pair]], seed: int = 0) -> dict[str, tup
     if "train" not in given:
         raise ValueError(
             f"Expected training images beside those of {', '.join(given)}. Found none. Name them "
-            "in "
-            "manifest.csv or train.txt."
+            "in manifest.csv or train.txt."
         )
     if "test" not in given:
         given["test"] = given.pop("validation")

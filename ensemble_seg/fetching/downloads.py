@@ -9,11 +9,11 @@ from pathlib import Path
 
 import requests
 
-from .extracting import clear_disk_errors, extract, readable, require_disk
-from .kaggle import ask_kaggle, has_kaggle, needs_kaggle
-from .presets import _suggest
-from .sources import SOURCES, Archive
-from .transferring import MIRROR, TIMEOUT, Resumable, by_hand, clear_network_errors
+from ..common.errors import suggest
+from ..common.files import clear_disk_errors, readable, require_disk
+from ..datasets.sources import SOURCES, Archive
+from .archives import extract
+from .transfers import MIRROR, TIMEOUT, Resumable, by_hand, clear_network_errors
 
 UNPACKED = 1.1
 
@@ -27,14 +27,14 @@ def download(name: str, data_dir: str | Path | None = None) -> Path:
     publisher. An archive that was fetched is removed once it is extracted.
 
     Args:
-        name: "kvasir-seg", "isic-2018" (13.8 GB) or "lgg-mri" (needs a Kaggle login).
+        name: "kvasir-seg", "isic-2018" (13.8 GB) or "lgg-mri" (has to be fetched by hand).
         data_dir: where the set's folder goes. Where it is None, ENSEMBLE_SEG_DATA_DIR is read;
             "data" where that is unset.
 
     Raises:
         ValueError: an unknown name, or an archive that is not what was expected.
         OSError: not enough disk, or a folder that cannot be written.
-        RuntimeError: the server, the network or Kaggle's client did not do its part.
+        RuntimeError: the server or the network did not do its part, or Kaggle requires a login.
 
     Example:
         >>> download("kvasir")
@@ -43,7 +43,7 @@ def download(name: str, data_dir: str | Path | None = None) -> Path:
     """
     if name not in SOURCES:
         raise ValueError(
-            f"Unknown data set '{name}'.{_suggest(name, SOURCES)} Expected {', '.join(SOURCES)}."
+            f"Unknown data set '{name}'.{suggest(name, SOURCES)} Expected {', '.join(SOURCES)}."
         )
     source, data_dir = SOURCES[name], Path(data_dir or os.getenv("ENSEMBLE_SEG_DATA_DIR") or "data")
     missing = [archive for archive in source.archives if not (data_dir / archive.target).is_dir()]
@@ -75,9 +75,18 @@ def _origin(archive: Archive, name: str, data_dir: Path) -> Path | str:
                 f"Put it there, or unset {MIRROR} to ask the publisher."
             )
         return path
-    if archive.kaggle and not has_kaggle():
-        raise needs_kaggle(archive, name, data_dir)
+    if archive.kaggle:
+        raise _needs_login(archive, name, data_dir)
     return archive.url
+
+
+def _needs_login(archive: Archive, name: str, data_dir: Path) -> RuntimeError:
+    return RuntimeError(
+        f"{archive.name}: Kaggle requires a login. Log in at {archive.url}, press Download, put "
+        f"the file at {data_dir / archive.name} (or {data_dir / 'archive.zip'}) and run: python -m "
+        f"ensemble_seg download {name} --data-dir {data_dir}. With Kaggle's own client and a "
+        f"token: kaggle datasets download {archive.kaggle} -p {data_dir}, then the same command."
+    )
 
 
 def _prepare(data_dir: Path, archives: list[Archive]) -> None:
@@ -122,7 +131,7 @@ def _size(archive: Archive, origin: Path | str, data_dir: Path) -> int | None:
     whole = data_dir / ".download" / archive.name
     if whole.is_file():
         return whole.stat().st_size
-    if archive.bytes or (origin == archive.url and archive.kaggle):
+    if archive.bytes:
         return archive.bytes
     with clear_network_errors(origin, archive, data_dir / archive.name):
         response = requests.head(
@@ -146,8 +155,6 @@ def _install(archive: Archive, origin: Path | str, data_dir: Path) -> None:
     if isinstance(origin, Path):
         path = origin
         _verify(path, archive)
-    elif archive.kaggle and origin == archive.url:
-        path = ask_kaggle(archive, folder / "kaggle")
     else:
         path = _retrieve(archive, origin, data_dir)
     if not archive.sha256:

@@ -1,21 +1,17 @@
 """How an inspection of a data set is shown: its warnings, its table and its picture."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from .plots import BLACK, BLUE, GREEN, ORANGE, _bare, _plain
-from .splitting import PARTS
-from .windows import small_image
-
-if TYPE_CHECKING:
-    from .inspecting import Inspection, Record
+from ..common.files import whole
+from ..datasets.splits import PARTS
+from ..plots import BLACK, BLUE, GREEN, ORANGE, bare, plain
+from ..reading.images import small_image
+from .records import Inspection, Record
 
 SHOWN = 10
 COLOURS = dict(zip(PARTS, (BLUE, ORANGE, GREEN), strict=True))
@@ -29,7 +25,7 @@ def warnings(found: Inspection) -> list[str]:
     ambiguous = [record.ambiguous for record in records if record.ambiguous]
     counted = {
         "masks are empty: no lesion.": [r for r in records if r.pixels and not r.lesion],
-        "masks are full: lesion everywhere. Look at them.": _full(records),
+        "masks are full: lesion everywhere. Look at them.": _full_masks(records),
         "images have an EXIF orientation and are turned upright; masks must be upright, too.": [
             record for record in records if record.turned
         ],
@@ -91,11 +87,11 @@ def picture(found: Inspection, path: str | Path) -> None:
             record = found.records[near[side]]
             axis = figure.add_subplot(grid[1 + number // 2, 2 * (number % 2) + side])
             axis.imshow(small_image(record.pair.image, 256))
-            axis.set_title(f"{_cut(record.pair.image.name)}\n{record.part}", fontsize=9)
+            axis.set_title(f"{_short_name(record.pair.image.name)}\n{record.part}", fontsize=9)
             axis.set_xlabel("" if side else f"leak {number + 1}, similarity {near.similarity:.2f}")
-            _bare([axis])
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110, format="png")
+            bare([axis])
+    with whole(path) as partial:
+        figure.savefig(partial, dpi=110, format="png")
     plt.close(figure)
 
 
@@ -124,7 +120,7 @@ def _histogram(axis, found: Inspection) -> None:
     axis.set_title(f"{title}\n{empty} empty masks are not drawn" if empty else title)
     axis.set(xlabel="lesion pixels, % of the image", ylabel="images", xlim=(0, bins[-1]))
     axis.legend(loc="center right")
-    _plain(axis)
+    plain(axis)
 
 
 def _facts(found: Inspection) -> dict[str, str]:
@@ -150,8 +146,8 @@ def _facts(found: Inspection) -> dict[str, str]:
         "ratio >= 3": f"{sum(r.kept for r in train)} of {len(train)} training images, "
         f"{sum(r.kept for r in read)} of {len(read)} in all",
         "empty masks": str(sum(not record.lesion for record in read)),
-        "full masks": str(len(_full(read))),
-        "exact duplicates": f"{len(exact)} files stand twice or more, "
+        "full masks": str(len(_full_masks(read))),
+        "exact duplicates": f"{len(exact)} files appear twice or more, "
         f"{sum(parts > 1 for parts in exact)} of them across parts",
         "near duplicates": f"{len(found.near)} pairs, {len(found.leaks)} of them across parts, "
         f"{within} within a group",
@@ -182,7 +178,7 @@ def _counts(values: Iterable[str]) -> str:
     return ", ".join(f"{value} ({count})" for value, count in counts.most_common()) or "none"
 
 
-def _full(records: Iterable[Record]) -> list[Record]:
+def _full_masks(records: Iterable[Record]) -> list[Record]:
     return [record for record in records if record.pixels and record.lesion == record.pixels]
 
 
@@ -194,7 +190,7 @@ def _leaks(found: Inspection) -> list[str]:
     if any(record.official for record in found.records):
         cure = "The parts are official, so they are left alone: say so with your scores."
     return [
-        f"A leak: {len(found.leaks)} near and {exact} exact duplicates stand in two parts, so not "
+        f"A leak: {len(found.leaks)} near and {exact} exact duplicates appear in two parts, so not "
         f"all test images are unseen. {cure}"
     ]
 
@@ -231,5 +227,5 @@ def _shortened(messages: Iterable[str]) -> list[str]:
     return lines
 
 
-def _cut(name: str, length: int = 30) -> str:
+def _short_name(name: str, length: int = 30) -> str:
     return name if len(name) <= length else f"{name[: length // 2]}...{name[-length // 2 + 3 :]}"

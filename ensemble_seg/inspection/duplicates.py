@@ -1,13 +1,9 @@
-"""Images that stand in a data set twice: the same file, or the same scene a moment later."""
+"""Images that appear in a data set twice: the same file, or the same scene a moment later."""
 
-import csv
-import hashlib
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import product
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy import fft
@@ -15,17 +11,14 @@ from scipy.ndimage import gaussian_filter, minimum_filter
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from .pairing import Pair
-from .windows import resize_image
-
-if TYPE_CHECKING:
-    from .inspecting import Inspection
+from ..reading.images import resize_image
+from ..reading.pairs import Pair
 
 SIDE = 64
 DARK = 30
 COARSE, WHOLE, SIMILAR = 0.53, 0.26, 0.62
 SHIFT = 6
-BLOCK, NEIGHBOURS = 500, 10
+IMAGES_AT_ONCE, NEIGHBOURS = 500, 10
 TILE = 16
 LEAST_GROUND = 0.05
 
@@ -36,11 +29,6 @@ class Near(NamedTuple):
     first: int
     second: int
     similarity: float
-
-
-def file_hash(path: str | Path) -> str:
-    """Return the SHA-256 of a file's bytes, 64 hex digits."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def same_files(hashes: Iterable[str]) -> list[tuple[int, ...]]:
@@ -103,8 +91,8 @@ def near_duplicates(thumbnails: np.ndarray, similar: float = SIMILAR) -> list[Ne
     used, where = np.unique(candidates, return_inverse=True)
     detail, where = _structure(thumbnails[used], 5, 2, 0.6), where.reshape(candidates.shape)
     found = []
-    for start in range(0, len(candidates), BLOCK):
-        chosen = slice(start, start + BLOCK)
+    for start in range(0, len(candidates), IMAGES_AT_ONCE):
+        chosen = slice(start, start + IMAGES_AT_ONCE)
         first, second = (detail[side] for side in where[chosen].T)
         likely = _best_shift(first, second) >= WHOLE
         values = _tiles_alike(first[likely], second[likely])
@@ -139,47 +127,13 @@ def group_duplicates(pairs: Sequence[Pair], near: Iterable[Sequence]) -> list[Pa
     return [pair.in_group(names[labels[number[pair.group]]]) for pair in pairs]
 
 
-def write_manifest(found: "Inspection", path: str | Path) -> int:
-    """Write a manifest in which images that show the same share a group.
-
-    A random split then keeps them together, once the file is manifest.csv in the data set's
-    folder. Where the parts are official they stay as they are, in a column split, and groups are
-    joined within a part only. Returns how many pairs got another group.
-
-    Raises:
-        FileExistsError, ValueError: there is such a file already; no pairs to write.
-    """
-    path, records = Path(path), found.records
-    if path.exists():
-        raise FileExistsError(f"{path}: there is such a file already. Name another one.")
-    if not records:
-        raise ValueError(f"{found.folder}: expected pairs to write to {path}, found none.")
-    edges = [(same[0], other) for same in found.exact for other in same[1:]]
-    edges = [
-        edge
-        for edge in (*edges, *(near[:2] for near in found.near))
-        if found.same(edge, "official")
-    ]
-    before = [record.pair for record in records]
-    after = group_duplicates(before, edges)
-    split = ["split"] if any(record.official for record in records) else []
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file)
-        rows.writerow(["image", "mask", "group", *split])
-        for record, pair in zip(records, after, strict=True):
-            names = [Path(os.path.relpath(each, found.folder)).as_posix() for each in pair[:2]]
-            rows.writerow([*names, pair.group, *([record.official] if split else [])])
-    return sum(old != new for old, new in zip(before, after, strict=True))
-
-
 def _candidates(thumbnails: np.ndarray) -> np.ndarray:
     """Return (M, 2) numbers of the pairs whose coarse structure is alike."""
     coarse = _structure(thumbnails, 2, 8, 2.5)[:, ::2, ::2].reshape(len(thumbnails), -1)
     coarse = coarse / np.maximum(np.linalg.norm(coarse, axis=1, keepdims=True), 1e-6)
     found = [np.empty((0, 2), int)]
-    for start in range(0, len(coarse), BLOCK):
-        alike = coarse[start : start + BLOCK] @ coarse[start:].T
+    for start in range(0, len(coarse), IMAGES_AT_ONCE):
+        alike = coarse[start : start + IMAGES_AT_ONCE] @ coarse[start:].T
         alike[np.tril_indices(len(alike), m=alike.shape[1])] = 0
         kept = min(NEIGHBOURS, alike.shape[1])
         best = np.argpartition(alike, -kept, axis=1)[:, -kept:]
@@ -211,8 +165,8 @@ def _contrast(grey: np.ndarray, ground: np.ndarray, sigma: float, smooth: float)
     difference = blurred(grey, smooth)
     difference = (difference - blurred(difference, sigma)) * ground
     # 4 grey values keep noise on plain ground from counting as structure.
-    spread = np.sqrt(blurred(difference**2, 2 * sigma)) + 4
-    contrast = np.clip(difference / spread, -2.5, 2.5) * ground
+    deviation = np.sqrt(blurred(difference**2, 2 * sigma)) + 4
+    contrast = np.clip(difference / deviation, -2.5, 2.5) * ground
     return contrast / max(float(np.linalg.norm(contrast)), 1e-6)
 
 

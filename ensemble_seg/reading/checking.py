@@ -4,19 +4,12 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from .pairing import Pair
-from .reading import (
-    ambiguous_pixels,
-    mask_from_grey,
-    open_picture,
-    orientation,
-    picture_size,
-    read_grey,
-)
-from .windows import small_image
+from .images import open_picture, orientation, picture_size, small_image
+from .masks import ambiguous_pixels, mask_from_grey, read_grey
+from .pairs import Pair
 
 TRIAL_SIZE = 32
-BLOCK = 1000  # pairs handed to the threads at once: what waits takes memory, too
+PAIRS_AT_ONCE = 1000  # pairs handed to the threads at once: what waits takes memory, too
 
 
 def check_pairs(pairs: Iterable[Pair]) -> int:
@@ -33,7 +26,7 @@ def check_pairs(pairs: Iterable[Pair]) -> int:
             of another size than its image.
     """
     pairs = list(dict.fromkeys(pairs))
-    blocks = [pairs[start : start + BLOCK] for start in range(0, len(pairs), BLOCK)]
+    blocks = [pairs[start : start + PAIRS_AT_ONCE] for start in range(0, len(pairs), PAIRS_AT_ONCE)]
     with ThreadPoolExecutor() as threads:
         return sum(sum(threads.map(_check_pair, block)) for block in blocks)
 
@@ -45,8 +38,8 @@ def _check_pair(pair: Pair) -> int:
     mask_from_grey(grey, str(mask))
     if size != grey.shape:
         raise ValueError(
-            f"{mask}: expected the size of its image {image.name}, {_size(size)}. "
-            f"Found {_size(grey.shape)}.{_turned(image)}"
+            f"{mask}: expected the size of its image {image.name}, {_in_pixels(size)}. "
+            f"Found {_in_pixels(grey.shape)}.{_turned(image)}"
         )
     return ambiguous_pixels(grey)
 
@@ -58,5 +51,5 @@ def _turned(image: Path) -> str:
     return f" The image is turned by its EXIF orientation {turn}: the mask must be turned as well."
 
 
-def _size(size: tuple[int, int]) -> str:
+def _in_pixels(size: tuple[int, int]) -> str:
     return f"{size[1]} x {size[0]} pixels"

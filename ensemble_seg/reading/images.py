@@ -1,15 +1,38 @@
-"""Image and mask files to arrays, by one stated rule for each kind of file."""
+"""Image files to arrays, by one stated rule for each kind of file, whole or a window of them."""
 
+import math
+import os
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .dicom import read_dicom
+from .pairs import Box
 
-CLEAR_BACKGROUND, CLEAR_LESION, THRESHOLD = 15, 200, 127
-AMBIGUOUS_SHARE = 0.01
+SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".dcm")
 ORIENTATION = 0x0112
+SCALES = (8, 4, 2, 1)  # at which a JPEG can be decoded
+Corners = tuple[float, float, float, float]  # top, left, bottom, right in pixels
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Return the files of a folder that have an image's suffix, sorted by name."""
+    return [folder / name for name in image_names(folder)]
+
+
+def image_names(folder: Path) -> list[str]:
+    """Return their names."""
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        return sorted(
+            entry.name
+            for entry in entries
+            if entry.name.lower().endswith(SUFFIXES)
+            and entry.name[0] != "."
+            and (entry.is_file(follow_symlinks=False) or not Path(entry).is_dir())
+        )
 
 
 def read_image(path: str | Path) -> np.ndarray:
@@ -33,112 +56,9 @@ def rgb_pixels(picture: Image.Image, path: str | Path) -> np.ndarray:
     """Decode an opened image file by the rule of `read_image`: (H, W, 3) uint8."""
     picture = decoded(picture, path)
     if picture.mode.startswith(("I", "F")):
-        grey = _eight_bit(picture, path)
+        grey = eight_bit(picture, path)
         return np.repeat(grey[..., None], 3, axis=-1)
     return np.asarray(picture.convert("RGB"))
-
-
-def read_mask(path: str | Path) -> np.ndarray:
-    """Read a mask file as lesion (1) and background (0).
-
-    Values {0, 1} are taken as they are, other greys are lesion above 127. See `mask_from_grey`
-    for what is refused.
-
-    Returns:
-        (H, W) uint8 of 0 and 1.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: the file is not an image, or its values are not those of a two-class mask.
-    """
-    return mask_from_grey(read_grey(path), str(path))
-
-
-def mask_from_grey(grey: np.ndarray, name: str = "mask") -> np.ndarray:
-    """Turn the grey values of a mask file into 0 and 1.
-
-    Args:
-        grey: (H, W) uint8 or bool: {0, 1}, {0, 255}, or greys near 0 and 255 as JPEG leaves them.
-        name: what to call the mask in an error.
-
-    Returns:
-        (H, W) uint8 of 0 and 1.
-
-    Raises:
-        ValueError: values above 1 without any white, or more than 1 % of the pixels in 16..199.
-
-    Example:
-        >>> mask_from_grey(np.array([[0, 3, 251, 255]], "uint8"))
-        array([[0, 0, 1, 1]], dtype=uint8)
-    """
-    grey = np.asarray(grey).astype("uint8", copy=False)
-    return (grey >= lesion_threshold(grey, name)).view("uint8")
-
-
-def lesion_threshold(grey: np.ndarray, name: str = "mask") -> int:
-    """Return the lowest value that means lesion in a mask file: 1 of {0, 1}, else 128.
-
-    Args:
-        grey: (H, W) uint8.
-        name: what to call the mask in an error.
-
-    Raises:
-        ValueError: as `mask_from_grey`.
-    """
-    highest = grey.max(initial=0)
-    if highest <= 1:
-        return 1
-    if highest < CLEAR_LESION or ambiguous_pixels(grey) > AMBIGUOUS_SHARE * grey.size:
-        values, counts = np.unique(grey, return_counts=True)
-        found = ", ".join(str(value) for value in values[np.argsort(-counts)][:6])
-        raise ValueError(
-            f"{name}: expected a mask of two classes, with values 0 and 1 or 0 and 255 (JPEG greys "
-            f"near them are fine). Found {len(values)} values, most often {found}. Save one mask "
-            "for the lesion class, background 0 and lesion 255."
-        )
-    return THRESHOLD + 1
-
-
-def ambiguous_pixels(grey: np.ndarray) -> int:
-    """Count the pixels of a 0..255 mask that are neither clearly background nor clearly lesion.
-
-    Example:
-        >>> ambiguous_pixels(np.array([0, 15, 16, 199, 200, 255]))
-        2
-    """
-    above = np.asarray(grey, "uint8") - np.uint8(CLEAR_BACKGROUND + 1)
-    # Clear background has wrapped round to 240 and more.
-    return int(np.count_nonzero(above < CLEAR_LESION - CLEAR_BACKGROUND - 1))
-
-
-def read_grey(path: str | Path) -> np.ndarray:
-    """Read the values of a mask file: (H, W), of a palette the indices unless its colours are grey.
-
-    Raises:
-        FileNotFoundError, ValueError: as `read_mask`; colours are refused.
-    """
-    picture = decoded(open_picture(path), path)
-    if picture.mode.startswith(("I", "F")):
-        return _eight_bit(picture, path)
-    if picture.mode in ("1", "L", "LA"):
-        return np.asarray(picture.convert("L"))
-    colours = np.asarray(picture.convert("RGB"))
-    if picture.mode == "P" and not _is_grey(colours):
-        return np.asarray(picture)
-    if not _is_grey(colours):
-        raise ValueError(
-            f"{path}: expected a grey mask, found colours. Save one mask for the lesion class, "
-            "background 0 and lesion 255."
-        )
-    return colours[..., 0]
-
-
-def _is_grey(colours: np.ndarray, tolerance: int = 16) -> bool:
-    red, green, blue = np.moveaxis(colours.astype("int16"), -1, 0)
-    return all(
-        np.abs(a - b).max(initial=0) <= tolerance
-        for a, b in ((red, green), (green, blue), (blue, red))
-    )
 
 
 def open_picture(path: str | Path) -> Image.Image:
@@ -196,7 +116,8 @@ def picture_size(path: str | Path) -> tuple[int, int]:
         return (width, height) if orientation(picture) >= 5 else (height, width)
 
 
-def _eight_bit(picture: Image.Image, path: str | Path) -> np.ndarray:
+def eight_bit(picture: Image.Image, path: str | Path) -> np.ndarray:
+    """Return the values of a 16-bit picture as uint8: the upper 8 bits, unless none exceeds 255."""
     values = np.asarray(picture)
     missing = int(np.isnan(values).sum())
     if picture.mode != "F" and values.min() >= 0 and values.max() <= 65535:
@@ -215,3 +136,73 @@ def unreadable(path: str | Path, reason: object) -> ValueError:
     return ValueError(
         f"{path}: not an image that can be read ({reason}). Replace the file or leave it out."
     )
+
+
+def small_image(path: Path, size: int, box: Box | None = None) -> np.ndarray:
+    """Read a window of an image file, resized with anti-aliasing.
+
+    A large JPEG is decoded at 1/2, 1/4 or 1/8 of its size where that leaves at least `size` pixels
+    on each side of the window.
+
+    Args:
+        path: any image that `read_image` reads.
+        size: side of the result, pixels.
+        box: the window, None for the whole image.
+
+    Returns:
+        (size, size, 3) uint8 RGB.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_image`.
+    """
+    picture = open_picture(path)
+    if not is_plain_jpeg(picture):
+        return resize_image(rgb_pixels(picture, path), size, box)
+    corners = draft(picture, picture.mode, size, box)
+    picture = decoded(picture, path)
+    if picture.mode != "RGB":
+        picture = picture.convert("RGB")
+    return _resized(picture, size, corners)
+
+
+def resize_image(image: np.ndarray, size: int, window: Corners | None = None) -> np.ndarray:
+    """Resize an image, or a window of it, bilinear with anti-aliasing.
+
+    Args:
+        image: (H, W, 3) uint8.
+        size: side of the result, pixels.
+        window: top, left, bottom, right in pixels; need not be whole numbers.
+
+    Returns:
+        (size, size, 3) uint8.
+    """
+    return _resized(Image.fromarray(image), size, window)
+
+
+def is_plain_jpeg(picture: Image.Image) -> bool:
+    """Say whether an opened picture can be decoded at a part of its size by `draft`."""
+    return picture.format == "JPEG" and picture.mode in ("RGB", "L") and orientation(picture) == 1
+
+
+def draft(picture: Image.Image, mode: str, size: int, box: Box | None) -> Corners:
+    """Let an opened JPEG be decoded at 1/2, 1/4 or 1/8 if that leaves `size` pixels a side.
+
+    Returns:
+        Where the window lies in what will be decoded.
+    """
+    top, left, bottom, right = box or (0, 0, picture.height, picture.width)
+    shorter = min(bottom - top, right - left)
+    scale = next((scale for scale in SCALES if shorter >= scale * size), 1)
+    picture.draft(mode, (picture.width // scale, picture.height // scale))
+    return top / scale, left / scale, bottom / scale, right / scale
+
+
+def _resized(picture: Image.Image, size: int, window: Corners | None) -> np.ndarray:
+    top, left, bottom, right = window or (0, 0, picture.height, picture.width)
+    y, x = int(top), int(left)
+    # Cut first: Pillow's filter would reach beyond the window.
+    cut = (x, y, math.ceil(right), math.ceil(bottom))
+    if cut != (0, 0, *picture.size):
+        picture = picture.crop(cut)
+    corners = (left - x, top - y, right - x, bottom - y)
+    return np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR, corners))

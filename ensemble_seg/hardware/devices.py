@@ -11,9 +11,11 @@ from collections.abc import Iterator, Sequence
 import keras
 from keras import ops
 
+from ..common.errors import invalid
+
 
 @contextlib.contextmanager
-def spread(model: keras.Model, devices: Sequence[str] | None) -> Iterator[keras.Model]:
+def on_devices(model: keras.Model, devices: Sequence[str] | None) -> Iterator[keras.Model]:
     """Give a copy of a model that has its weights on each device; `copy_weights` brings them back.
 
     Batch normalisation of the copy takes its statistics over the whole batch. Compile and fit it
@@ -28,7 +30,7 @@ def spread(model: keras.Model, devices: Sequence[str] | None) -> Iterator[keras.
 
     Example:
         >>> model = keras.Sequential([keras.Input((4,)), keras.layers.BatchNormalization()])
-        >>> with spread(model, ["CPU:0"]) as copy:
+        >>> with on_devices(model, ["CPU:0"]) as copy:
         ...     copy.layers[0].synchronized, model.layers[0].synchronized
         (True, False)
     """
@@ -86,30 +88,28 @@ def check_shares(devices: Sequence[str] | None, batch_size: int, *images: int) -
     """
     first = [min(number, batch_size) for number in images]
     if devices and any(number % len(devices) for number in first):
-        raise ValueError(
-            "Invalid value for argument `devices`. Expected a number of devices among which the "
-            f"first batches of {' and '.join(map(str, first))} images (training, validation) can "
-            f"be shared evenly. Received: {len(devices)} devices. Change batch_size, or name "
-            "fewer devices."
+        raise invalid(
+            "devices",
+            "a number of devices among which the first batches of "
+            f"{' and '.join(map(str, first))} images (training, validation) can be shared evenly",
+            found=f"{len(devices)} devices",
+            hint="Change batch_size, or name fewer devices.",
         )
 
 
 @functools.cache  # a second strategy would number its messages between devices like the first
 def _strategy(devices: tuple[str, ...]):
     if keras.backend.backend() != "tensorflow":
-        raise ValueError(
-            "Invalid value for argument `devices`. Expected None: several devices need the "
-            f"TensorFlow backend. Received: devices={devices!r} with KERAS_BACKEND="
-            f"{keras.backend.backend()}."
+        raise invalid(
+            "devices",
+            "None: several devices need the TensorFlow backend",
+            found=f"devices={devices!r} with KERAS_BACKEND={keras.backend.backend()}",
         )
     import tensorflow as tf
 
     known = [device.name.removeprefix("/device:") for device in tf.config.list_logical_devices()]
     if len(set(devices)) < len(devices) or not set(devices) <= set(known):
-        raise ValueError(
-            "Invalid value for argument `devices`. Expected different names of "
-            f"{', '.join(known)}. Received: devices={devices!r}."
-        )
+        raise invalid("devices", f"different names of {', '.join(known)}", devices)
     return tf.distribute.MirroredStrategy(devices)
 
 

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
-from .datasets import Dataset
-from .reading import read_mask
-from .splitting import PARTS, split_by_group
+from ..common.errors import invalid
+from ..reading.masks import read_mask
+from .dataset import Dataset
+from .splits import PARTS, split_by_group
 
 
 def k_folds(data: Dataset, folds: int = 5, seed: int = 0) -> list[Dataset]:
@@ -34,10 +35,8 @@ def k_folds(data: Dataset, folds: int = 5, seed: int = 0) -> list[Dataset]:
     pairs = sorted({pair for part in PARTS for pair in getattr(data, part).pairs}, key=tuple)
     groups = len({pair.group for pair in pairs})
     if not 2 <= folds <= groups - 1:
-        raise ValueError(
-            "Invalid value for argument `folds`. Expected a number from 2 to one less than there "
-            f"are groups ({groups}). Received: folds={folds}."
-        )
+        expected = f"a number from 2 to one less than there are groups ({groups})"
+        raise invalid("folds", expected, folds)
     strata = _strata(pairs, folds)
     splits = StratifiedGroupKFold(folds).split(pairs, strata, _shuffled_groups(pairs, seed))
     result = []

@@ -5,112 +5,24 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from operator import attrgetter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from .datasets import FOLDERS, Dataset, Split, find_folder
-from .duplicates import Near, file_hash, near_duplicates, same_files, thumbnail
-from .inspection_plots import lesion_problems, table, warnings
-from .layouts import find_pairs
-from .pairing import Listing, Pair
-from .reading import (
-    ambiguous_pixels,
-    mask_from_grey,
-    open_picture,
-    orientation,
-    picture_size,
-    read_grey,
-)
-from .splitting import complete_parts
-from .windows import small_image
+from ..common.files import file_hash, whole
+from ..datasets import Dataset, Split, find_folder
+from ..datasets.dataset import NAMES
+from ..datasets.layouts import find_pairs
+from ..datasets.manifests import Listing
+from ..datasets.splits import complete_parts
+from ..reading.images import open_picture, orientation, picture_size, small_image
+from ..reading.masks import ambiguous_pixels, mask_from_grey, read_grey
+from .duplicates import Near, group_duplicates, near_duplicates, same_files, thumbnail
+from .records import Inspection, Record
+from .report import lesion_problems, table, warnings
 
-RATIO = 3.0
 SIMILAR_PATIENTS = 0.85
-
-
-@dataclass
-class Record:
-    """What is known about one pair; fields stay empty where its files cannot be read.
-
-    Attributes:
-        part, official: where it stands, and where its publisher put it ("" for nowhere).
-        size, kind, turned: (height, width), "JPEG RGB" say, and if EXIF turns the image.
-        copies: channels that equal the second (FLAIR in LGG): "first", "third".
-        values: of the mask: "0/1", "0/255", "greys" or "only 0"; the rest counts its pixels.
-    """
-
-    pair: Pair
-    part: str
-    official: str
-    size: tuple[int, int] | None = None
-    kind: str = ""
-    turned: bool = False
-    copies: tuple[str, ...] = ()
-    values: str = ""
-    ambiguous: int = 0
-    lesion: int = 0
-    pixels: int = 0
-    hash: str = ""
-    thumb: np.ndarray | None = None
-    problems: list[str] = field(default_factory=list)
-
-    @property
-    def fraction(self) -> float:
-        """Lesion pixels / all pixels; NaN where the mask cannot be read."""
-        return self.lesion / self.pixels if self.pixels else float("nan")
-
-    @property
-    def kept(self) -> bool:
-        """Background / lesion is at least 3, so the sampling model trains on it."""
-        return self.lesion > 0 and self.pixels - self.lesion >= RATIO * self.lesion
-
-
-@dataclass(frozen=True)
-class Inspection:
-    """The result of `inspect_dataset`. `str` gives the table.
-
-    Attributes:
-        name, folder, split: of the data set, and how it was split, in words.
-        exact: numbers of records whose image files are the same, byte for byte.
-        near: pairs of records that show the same scene, across parts first, then by similarity.
-        hash: of the files, as `Dataset.hash`; "" where training is impossible.
-        problems, warnings: what makes training impossible, and what one should know.
-    """
-
-    name: str
-    folder: Path
-    split: str
-    records: tuple[Record, ...]
-    exact: tuple[tuple[int, ...], ...]
-    near: tuple[Near, ...]
-    hash: str
-    problems: tuple[str, ...]
-    warnings: tuple[str, ...]
-
-    @property
-    def is_trainable(self) -> bool:
-        """No problem, whatever the warnings."""
-        return not self.problems
-
-    @property
-    def leaks(self) -> list[Near]:
-        """The near duplicates that stand in two parts."""
-        return [near for near in self.near if not self.same(near, "part")]
-
-    def fractions(self, part: str = "") -> np.ndarray:
-        """Return the lesion fractions of the readable masks of a part, or of all."""
-        return np.array([r.fraction for r in self.records if r.pixels and part in ("", r.part)])
-
-    def same(self, which: Sequence, what: str) -> bool:
-        """Whether an entry of `exact` or `near` has one "part", "official" or "pair.group"."""
-        numbers = which[:2] if isinstance(which, Near) else which
-        return len({attrgetter(what)(self.records[number]) for number in numbers}) == 1
-
-    def __str__(self) -> str:
-        return table(self)
 
 
 def inspect_dataset(
@@ -141,13 +53,46 @@ def inspect_dataset(
     problems += more + [message for record in records for message in record.problems]
     problems += lesion_problems(records)
     exact = same_files(record.hash for record in records)
-    near = _near(records, exact)
-    label = name if name in FOLDERS else folder.resolve().name
+    near = _near_pairs(records, exact)
+    label = name if name in NAMES else folder.resolve().name
     found = Inspection(label, folder, split, records, tuple(exact), near, "", (), ())
     splits = {part: Split(parts[part], part, folder) for part in parts}
     digest = "" if problems else Dataset(label, **splits).hash
-    values = {"hash": digest, "problems": tuple(problems), "warnings": tuple(warnings(found))}
-    return Inspection(**{**vars(found), **values})
+    found = replace(found, hash=digest, problems=tuple(problems), warnings=tuple(warnings(found)))
+    return replace(found, text=table(found))
+
+
+def write_manifest(found: Inspection, path: str | Path) -> int:
+    """Write a manifest in which images that show the same share a group.
+
+    A random split then keeps them together, once the file is manifest.csv in the data set's
+    folder. Where the parts are official they stay as they are, in a column split, and groups are
+    joined within a part only. Returns how many pairs got another group.
+
+    Raises:
+        FileExistsError, ValueError: there is such a file already; no pairs to write.
+    """
+    path, records = Path(path), found.records
+    if path.exists():
+        raise FileExistsError(f"{path}: there is such a file already. Name another one.")
+    if not records:
+        raise ValueError(f"{found.folder}: expected pairs to write to {path}, found none.")
+    edges = [(same[0], other) for same in found.exact for other in same[1:]]
+    edges = [
+        edge
+        for edge in (*edges, *(near[:2] for near in found.near))
+        if found.same(edge, "official")
+    ]
+    before = [record.pair for record in records]
+    after = group_duplicates(before, edges)
+    split = ["split"] if any(record.official for record in records) else []
+    with whole(path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["image", "mask", "group", *split])
+        for record, pair in zip(records, after, strict=True):
+            names = [Path(os.path.relpath(each, found.folder)).as_posix() for each in pair[:2]]
+            rows.writerow([*names, pair.group, *([record.official] if split else [])])
+    return sum(old != new for old, new in zip(before, after, strict=True))
 
 
 def _listed(folder: Path) -> tuple[Listing, list[str]]:
@@ -228,7 +173,7 @@ def _read_mask(record: Record) -> None:
         )
 
 
-def _near(records: Sequence[Record], exact: Sequence[Sequence[int]]) -> tuple[Near, ...]:
+def _near_pairs(records: Sequence[Record], exact: Sequence[Sequence[int]]) -> tuple[Near, ...]:
     """Find near duplicates; of files that are the same only the first is compared.
 
     Of two groups with more than one image each (patients) more likeness is asked.

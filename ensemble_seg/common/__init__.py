@@ -1,0 +1,1 @@
+"""What every room needs: messages, and files that are whole."""

@@ -1,0 +1,114 @@
+"""Files that are there whole or not at all, and what to say where the disk is full."""
+
+import contextlib
+import errno
+import hashlib
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+PARTIAL = "partial-"
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextlib.contextmanager
+def whole(path: str | Path, kept: str = "Nothing half-written is left.") -> Iterator[Path]:
+    """Give a name beside `path`; what is written there becomes `path` when the block has ended.
+
+    A file replaces an older one. A folder must not be there yet. Where the block fails, nothing is
+    left of what it wrote, and `path` is as it was.
+
+    Args:
+        path: file or folder to make, with the folders above it.
+        kept: a sentence for the error of a full disk: what is left behind.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written to.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with whole(Path(folder) / "note.txt") as partial:
+        ...         _ = partial.write_text("done")
+        ...     [file.name for file in Path(folder).iterdir()]
+        ['note.txt']
+    """
+    path = Path(path)
+    partial = path.with_name(f"{PARTIAL}{uuid.uuid4().hex[:8]}-{path.name}")
+    try:
+        with clear_disk_errors(path, kept):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield partial
+            partial.replace(path)
+    finally:
+        _remove(partial)
+
+
+def remove_partial(folder: Path) -> None:
+    """Remove what `whole` had begun in a folder when its process was killed."""
+    for partial in folder.glob(f"{PARTIAL}*"):
+        _remove(partial)
+
+
+def require_disk(folder: Path, size: int, purpose: str) -> None:
+    """Raise OSError where the disk of a folder has less than `size` bytes free."""
+    free = shutil.disk_usage(folder).free
+    if free < size:
+        raise OSError(
+            f"{folder}: {purpose} needs {readable(size)} of free disk, found {readable(free)}. "
+            "Free some space, or name another folder."
+        )
+
+
+@contextlib.contextmanager
+def clear_disk_errors(path: Path, kept: str) -> Iterator[None]:
+    """Turn what goes wrong while writing to `path` into one OSError that says what to do.
+
+    Args:
+        path: what to name in the error.
+        kept: a sentence on what is left behind when the disk is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        # HDF5 has the number in its text only.
+        if error.errno in FULL_DISK or "errno = 28" in str(error):
+            raise OSError(
+                f"{path}: the disk is full. {kept} Free some space and run the same command again."
+            ) from error
+        if error.errno is None:
+            raise
+        raise OSError(
+            f"{path}: cannot be written ({error.strerror}). Change the permissions, or name "
+            "another folder."
+        ) from error
+
+
+def readable(size: int) -> str:
+    """Return a number of bytes as people read it.
+
+    Example:
+        >>> readable(512), readable(46_227_172), readable(11_165_358_566)
+        ('512 B', '46.2 MB', '11.2 GB')
+    """
+    if size < 1000:
+        return f"{size} B"
+    value = size / 1000
+    for unit in ("kB", "MB"):
+        if value < 999.95:
+            return f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} GB"
+
+
+def file_hash(path: str | Path) -> str:
+    """Return the SHA-256 of a file's bytes, 64 hex digits."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

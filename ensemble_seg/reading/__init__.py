@@ -1,0 +1,1 @@
+"""Files to arrays to tf.data. Knows no data set."""
