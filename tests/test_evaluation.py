@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_score
 
 import ensemble_seg as es
-from ensemble_seg.intervals import bootstrap_mean
+from ensemble_seg.evaluation import bootstrap_mean
 
 
 def masks(seed, number=12, density=0.4):

@@ -1,6 +1,6 @@
 import numpy as np
 
-from ensemble_seg.intervals import bootstrap_mean
+from ensemble_seg.evaluation import bootstrap_mean
 
 
 def test_interval_of_the_mean_covers_it_about_95_times_in_100():
@@ -30,7 +30,7 @@ def test_resamples_do_not_depend_on_how_many_are_drawn_at_once(monkeypatch):
     ]
     expected = np.percentile(means, [2.5, 97.5])
     for block in (1, 100, 100_000):
-        monkeypatch.setattr("ensemble_seg.intervals.BLOCK", block)
+        monkeypatch.setattr("ensemble_seg.evaluation.DRAWN_AT_ONCE", block)
         found = bootstrap_mean(values, groups, 3, 1050)
         np.testing.assert_allclose(found[1:], expected, rtol=1e-12)
 

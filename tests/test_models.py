@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 import ensemble_seg as es
-from ensemble_seg.models import precision_policy
+from ensemble_seg.hardware.precision import precision_policy
 
 SMOKE = es.preset("smoke").replace(precision="float32")
 
@@ -116,8 +116,8 @@ def test_automatic_precision_asks_the_processor(monkeypatch, tmp_path, cpuinfo, 
     if cpuinfo is not None:
         text = f"processor\t: 0\n{cpuinfo}\n\n" * 2
         (tmp_path / "cpuinfo").write_text(text)
-    monkeypatch.setattr("ensemble_seg.models.CPUINFO", tmp_path / "cpuinfo")
-    monkeypatch.setattr("ensemble_seg.models._gpu_capability", lambda: None)
+    monkeypatch.setattr("ensemble_seg.hardware.precision.CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr("ensemble_seg.hardware.precision._gpu_capability", lambda: None)
     assert precision_policy("auto") == expected
     layers = es.unet(SMOKE.replace(precision="auto")).layers
     assert layers[-2].dtype_policy.name == expected
@@ -128,8 +128,8 @@ def test_automatic_precision_asks_the_processor(monkeypatch, tmp_path, cpuinfo, 
     [((9, 0), "mixed_bfloat16"), ((7, 5), "mixed_float16"), ((6, 1), "float32")],
 )
 def test_automatic_precision_asks_the_gpu_first(monkeypatch, capability, expected):
-    monkeypatch.setattr("ensemble_seg.models._cpu_flags", lambda: {"avx512_bf16"})
-    monkeypatch.setattr("ensemble_seg.models._gpu_capability", lambda: capability)
+    monkeypatch.setattr("ensemble_seg.hardware.precision._cpu_flags", lambda: {"avx512_bf16"})
+    monkeypatch.setattr("ensemble_seg.hardware.precision._gpu_capability", lambda: capability)
     assert precision_policy("auto") == expected
 
 

@@ -99,7 +99,7 @@ def script(precision: str, seed: str, runs_dir: str) -> None:
 
 def fresh_phantoms(folder: Path):
     from ensemble_seg.datasets import Split, all_pairs
-    from ensemble_seg.phantoms import write_phantoms
+    from ensemble_seg.datasets.phantoms import write_phantoms
 
     if not folder.is_dir():
         write_phantoms(folder, FRESH, seed=1)

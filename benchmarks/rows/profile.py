@@ -92,7 +92,7 @@ def main(layers: str, folder: str) -> None:
     import tensorflow as tf
 
     from benchmarks.ours import PRESET, compiled
-    from ensemble_seg.models import precision_policy
+    from ensemble_seg.hardware.precision import precision_policy
 
     model = compiled(PRESET)
     if layers == "keras":
@@ -117,7 +117,7 @@ def as_keras_writes_it(model):
     import keras
 
     from ensemble_seg.losses import loss_by_name
-    from ensemble_seg.normalization import FusedBatchNormalization
+    from ensemble_seg.hardware.normalization import FusedBatchNormalization
 
     def plain(layer):
         kind = type(layer)

@@ -108,7 +108,7 @@ def _share_of_conv_rate(results: dict[str, list], gflop: float) -> dict:
 
 def worker(precision: str, weights: str) -> None:
     from benchmarks.ours import PRESET, compiled
-    from ensemble_seg.models import precision_policy
+    from ensemble_seg.hardware.precision import precision_policy
 
     preset = PRESET.replace(precision=precision, encoder_freeze=weights == "frozen")
     policy = precision_policy(precision)

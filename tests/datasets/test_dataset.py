@@ -9,8 +9,8 @@ import pytest
 from conftest import save
 
 import ensemble_seg as es
-from ensemble_seg.pairing import Pair
-from ensemble_seg.splitting import split_by_group
+from ensemble_seg.reading.pairs import Pair
+from ensemble_seg.datasets.splits import split_by_group
 
 
 def all_pairs(data):

@@ -6,7 +6,7 @@ from conftest import SHARED, save
 
 import ensemble_seg as es
 from ensemble_seg.datasets import all_pairs
-from ensemble_seg.layouts import find_pairs
+from ensemble_seg.datasets.layouts import find_pairs
 
 
 def touch(folder, *names):

@@ -7,9 +7,9 @@ from skimage.color import rgb2gray
 from skimage.filters import threshold_otsu
 
 import ensemble_seg as es
-from ensemble_seg.phantoms import lesion_fractions
+from ensemble_seg.datasets.phantoms import lesion_fractions
 
-COMMITTED = Path(__file__).resolve().parents[1] / "data" / "phantoms"
+COMMITTED = Path(__file__).resolve().parents[2] / "data" / "phantoms"
 
 
 @pytest.mark.parametrize("fraction", [0.003, 0.01, 0.1, 0.33, 0.7])
@@ -92,7 +92,7 @@ def test_nothing_is_overwritten_and_nothing_half_written(tmp_path, monkeypatch):
     def fail(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ensemble_seg.phantoms._photograph", fail)
+    monkeypatch.setattr("ensemble_seg.datasets.phantoms._photograph", fail)
     with pytest.raises(KeyboardInterrupt):
         es.write_phantoms(tmp_path / "new", count=2)
     assert [path.name for path in tmp_path.iterdir()] == ["set"]

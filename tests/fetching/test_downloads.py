@@ -18,10 +18,10 @@ import pytest
 from archives import ARCHIVES, CONTENT, FACTS, ISIC, below, pack, tabled, tree
 from loopback import Loopback
 
-from ensemble_seg import downloading, extracting, transferring
-from ensemble_seg.downloading import download
+from ensemble_seg.fetching import downloads, transfers
+from ensemble_seg.fetching.downloads import download
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 KVASIR, LGG = "kvasir-seg.zip", "lgg-mri-segmentation.zip"
 TRUTH = "ISIC2018_Task1_Training_GroundTruth.zip"
 INPUT = "ISIC2018_Task1-2_Training_Input.zip"
@@ -36,12 +36,12 @@ package.__path__ = [root + "/ensemble_seg"]
 sys.modules["ensemble_seg"] = package
 sys.path.insert(0, root + "/tests")
 from archives import tabled
-from ensemble_seg import downloading, transferring
-downloading.SOURCES = tabled(downloading.SOURCES, facts)
-transferring.CHUNK = 4096
+from ensemble_seg.fetching import downloads, transfers
+downloads.SOURCES = tabled(downloads.SOURCES, facts)
+transfers.CHUNK = 4096
 copy = shutil.copyfileobj
 shutil.copyfileobj = lambda *arguments: (time.sleep(0.03), copy(*arguments))
-downloading.download(name, data)
+downloads.download(name, data)
 """
 
 
@@ -57,7 +57,7 @@ class World:
 
     def know(self, **facts):
         self.facts |= facts
-        self.patch.setattr(downloading, "SOURCES", tabled(TABLE, self.facts))
+        self.patch.setattr(downloads, "SOURCES", tabled(TABLE, self.facts))
 
     def serve(self, name, content):
         """Let the server have another archive, and the table know it."""
@@ -90,12 +90,12 @@ class World:
             "folder": self.data,
             "port": self.server.port,
             "size": FACTS[KVASIR][0],
-            "arrived": FACTS[KVASIR][0] // transferring.CHUNK * transferring.CHUNK,
+            "arrived": FACTS[KVASIR][0] // transfers.CHUNK * transfers.CHUNK,
             "sha256": FACTS[KVASIR][1],
         }
 
 
-TABLE = downloading.SOURCES
+TABLE = downloads.SOURCES
 
 
 @pytest.fixture
@@ -644,7 +644,7 @@ def test_mirror_folder_is_read_and_left_as_it_is(world, tmp_path):
     for name, content in ARCHIVES.items():
         (tmp_path / "mirror" / name).write_bytes(content)
     world.patch.setenv("ENSEMBLE_SEG_MIRROR", str(tmp_path / "mirror"))
-    for name in downloading.SOURCES:
+    for name in downloads.SOURCES:
         download(name, world.data)
     assert tree(tmp_path / "mirror") == dict(sorted(ARCHIVES.items()))
     assert tree(world.data / "Kvasir-SEG") == CONTENT["Kvasir-SEG"]
@@ -657,10 +657,10 @@ def test_the_publisher_is_asked_without_a_mirror(world):
 
     def get(url, **_):
         asked.append(url)
-        raise downloading.requests.ConnectionError
+        raise downloads.requests.ConnectionError
 
-    world.patch.setattr(downloading.requests, "head", get)
-    world.patch.setattr(downloading.requests, "get", get)
+    world.patch.setattr(downloads.requests, "head", get)
+    world.patch.setattr(downloads.requests, "get", get)
     for name in ("kvasir-seg", "isic-2018"):
         world.refuse(name, RuntimeError)
     assert asked == [
@@ -723,12 +723,12 @@ def test_a_server_that_ignores_if_range_does_not_mix_two_files(world):
     world.part.write_bytes(bytes(49152))
     sidecar["version"] = '"0"'
     world.part.with_name(f"{KVASIR}.part.json").write_text(json.dumps(sidecar))
-    get = downloading.requests.get
+    get = downloads.requests.get
 
     def ignore(url, headers, **options):
         return get(url, headers={k: v for k, v in headers.items() if k != "If-Range"}, **options)
 
-    world.patch.setattr(downloading.requests, "get", ignore)
+    world.patch.setattr(downloads.requests, "get", ignore)
     download("kvasir-seg", world.data)
     statuses = [row[3] for row in world.server.log if row[0] == "GET"]
     assert statuses == [206, 200]

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from ensemble_seg.optimizers import FusedAdam, Muon, orthogonalized
+from ensemble_seg.hardware.adam import FusedAdam, Muon, orthogonalized
 
 
 def adam(weights, gradients, rates, beta_1=0.9, beta_2=0.999, epsilon=1e-7, decay=0.0):

@@ -11,7 +11,7 @@ from conftest import write_disks
 
 import ensemble_seg as es
 from ensemble_seg.__main__ import main
-from ensemble_seg.distributing import MeanOverDevices, spread
+from ensemble_seg.hardware.devices import MeanOverDevices, on_devices
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def test_a_device_that_is_not_there(disks, tmp_path, capsys):
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
     for devices in (["GPU:7"], ["CPU:0", "CPU:0"], ["both"]):
         with pytest.raises(ValueError, match="`devices`. Expected different names of CPU:0"):
-            spread(model, devices).__enter__()
+            on_devices(model, devices).__enter__()
     preset = "smoke,size=32,precision=float32"
     options = ["--dataset", str(disks), "--preset", preset, "--runs-dir", str(tmp_path / "runs")]
     assert main(["train", *options, "--devices", "GPU:7", "GPU:8"]) == 1
@@ -85,5 +85,5 @@ def test_outside_a_strategy_the_loss_is_the_loss():
 
 def test_without_devices_nothing_is_copied():
     model = es.unet(es.preset("smoke"))
-    with spread(model, None) as same:
+    with on_devices(model, None) as same:
         assert same is model

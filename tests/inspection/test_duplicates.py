@@ -7,16 +7,16 @@ import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from ensemble_seg import duplicates
-from ensemble_seg.duplicates import (
+from ensemble_seg.inspection import duplicates
+from ensemble_seg.inspection.duplicates import (
     file_hash,
     group_duplicates,
     near_duplicates,
     same_files,
     thumbnail,
 )
-from ensemble_seg.pairing import Pair
-from ensemble_seg.windows import small_image
+from ensemble_seg.reading.pairs import Pair
+from ensemble_seg.reading.images import small_image
 
 
 def scene(seed, height=200, width=240):
@@ -86,7 +86,7 @@ def test_blocks_do_not_change_what_is_found(monkeypatch):
     assert {near[:2] for near in whole} == {
         (a, b) for a, b in combinations(range(45), 2) if a % 20 == b % 20
     }
-    monkeypatch.setattr(duplicates, "BLOCK", 7)
+    monkeypatch.setattr(duplicates, "IMAGES_AT_ONCE", 7)
     blocks = near_duplicates(thumbs)
     assert {near[:2] for near in blocks} == {near[:2] for near in whole}
 

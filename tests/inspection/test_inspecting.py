@@ -9,11 +9,11 @@ from test_duplicates import scene
 
 import ensemble_seg as es
 from ensemble_seg.datasets import all_pairs
-from ensemble_seg.duplicates import write_manifest
-from ensemble_seg.inspecting import inspect_dataset
-from ensemble_seg.inspection_plots import picture, table
-from ensemble_seg.layouts import find_pairs
-from ensemble_seg.splitting import complete_parts
+from ensemble_seg.inspection.inspecting import write_manifest
+from ensemble_seg.inspection.inspecting import inspect_dataset
+from ensemble_seg.inspection.report import picture, table
+from ensemble_seg.datasets.layouts import find_pairs
+from ensemble_seg.datasets.splits import complete_parts
 
 
 @pytest.fixture

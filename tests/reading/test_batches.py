@@ -6,8 +6,8 @@ import tensorflow as tf
 from skimage.transform import resize
 
 import ensemble_seg as es
-from ensemble_seg.datasets import Box
-from ensemble_seg.pipeline import augment, to_network
+from ensemble_seg.reading.pairs import Box
+from ensemble_seg.reading.batches import augment
 
 SMOKE = es.preset("smoke").replace(size=32)
 

@@ -3,7 +3,7 @@ import pytest
 from conftest import save
 
 import ensemble_seg as es
-from ensemble_seg import checking
+from ensemble_seg.reading import checking
 from ensemble_seg.datasets import all_pairs
 
 
@@ -31,5 +31,5 @@ def test_pairs_are_checked_once_in_blocks(disks, monkeypatch):
     grey[0, :3] = (15, 16, 199)
     save(disks / "masks" / "disk_02.png", grey)
     save(disks / "masks" / "disk_19.png", grey)
-    monkeypatch.setattr(checking, "BLOCK", 3)
+    monkeypatch.setattr(checking, "PAIRS_AT_ONCE", 3)
     assert es.check_pairs(all_pairs(disks) * 2) == 4

@@ -5,7 +5,7 @@ import pytest
 from conftest import save
 
 import ensemble_seg as es
-from ensemble_seg.dicom import read_dicom
+from ensemble_seg.reading.dicom import read_dicom
 
 GREYS = np.array([[0, 25, 50, 75], [99, 100, 500, 4095]], "uint16")
 

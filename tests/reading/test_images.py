@@ -4,7 +4,7 @@ from conftest import save
 from PIL import Image
 
 import ensemble_seg as es
-from ensemble_seg.reading import ambiguous_pixels, mask_from_grey
+from ensemble_seg.reading.masks import ambiguous_pixels, mask_from_grey
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 7, 3), "uint8")
 BINARY = np.zeros((6, 7), "uint8")
