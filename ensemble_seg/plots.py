@@ -4,16 +4,63 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import FancyBboxPatch, Patch, Rectangle
+from skimage.filters import gaussian
 from skimage.segmentation import find_boundaries
 
+from .datasets import all_pairs, find_folder
 from .evaluation import Scores, bootstrap_mean
+from .reading.images import read_image
+from .reading.masks import read_mask
 from .sampling import imbalance_ratio, lesion_box
 
 ORANGE, SKY, GREEN, YELLOW = "#E69F00", "#56B4E9", "#009E73", "#F0E442"
 BLUE, RED, PINK, BLACK = "#0072B2", "#D55E00", "#CC79A7", "#000000"
 CYCLE = (BLUE, ORANGE, GREEN, PINK, RED, SKY, BLACK)
 HIT, FALSE_ALARM, MISS = GREEN, ORANGE, BLUE
+
+
+def architecture() -> None:
+    """Draw the method from data to mask: two models, one trained on images, one on crops, vote.
+
+    The pictures are phantoms. The softmax maps are schematic: blurred truth, nothing is trained.
+
+    Example:
+        >>> architecture()
+        >>> plt.close()
+    """
+    pairs = {pair.image.stem: pair for pair in all_pairs(find_folder("phantoms"))}
+    seen, new = pairs["phantom_199"], pairs["phantom_136"]
+    picture, mask, truth = read_image(seen.image), read_mask(seen.mask), read_mask(new.mask)
+    box = lesion_box(mask)
+    _, axis = plt.subplots(figsize=(12, 5.2), facecolor="white")
+    axis.set(xlim=(0, 24), ylim=(-0.3, 10), aspect="equal")
+    axis.axis("off")
+    _thumbnail(axis, (0.1, 3.7), 2.6, picture, "training images", BLACK, mask)
+    for x, text in ((6.0, "training"), (15.6, "prediction")):
+        axis.text(x, 4.9, text, ha="center", va="center", fontsize=14, color="#666666")
+    _step(axis, (3.5, 8.2), (3.2, 1.4), "whole images", BLUE)
+    _step(axis, (3.5, 1.4), (3.2, 1.4), "sampling:\nratio, box, margin", GREEN)
+    crop = picture[box.top : box.bottom, box.left : box.right]
+    _thumbnail(axis, (7.4, 7.2), 2.1, picture, "", BLUE)
+    _thumbnail(axis, (7.4, 0.4), 2.1, crop, "", GREEN)
+    _thumbnail(axis, (11.0, 3.9), 2.2, read_image(new.image), "", BLACK)
+    axis.text(10.8, 5.0, "a new\nimage", ha="right", va="center", fontsize=11)
+    for middle, colour, model in ((8.2, BLUE, "main model"), (1.4, GREEN, "sampling model")):
+        up = 1 if middle > 5 else -1
+        text = f"{model}\nU-Net, ResNet-101,\nexponential loss"
+        _step(axis, (10.3, middle), (3.6, 2.2), text, colour)
+        lesion = gaussian(np.roll(truth.astype(float), 5 * up, axis=1), 5)
+        _thumbnail(axis, (15.2, middle - 1.05), 2.1, lesion, "softmax map", colour)
+        _arrow(axis, (1.4, 7.3 if up > 0 else 3.5), (3.4, middle), colour)
+        for start, end in ((6.8, 7.3), (9.6, 10.2), (14.0, 15.1)):
+            _arrow(axis, (start, middle), (end, middle), colour)
+        _arrow(axis, (12.1, 5.0 + 1.2 * up), (12.1, 4.8 + 2.2 * up), BLACK)
+        _arrow(axis, (17.4, middle), (19.2, 4.9 + 1.1 * up), colour)
+    _step(axis, (17.9, 4.9), (2.7, 2.0), "weighted\naverage\n1.01 : 1", BLACK)
+    _arrow(axis, (20.7, 4.9), (21.4, 4.9), BLACK)
+    _thumbnail(axis, (21.5, 3.7), 2.3, truth, "mask", BLACK)
+    plt.tight_layout(pad=0.2)
 
 
 def images(
@@ -249,3 +296,31 @@ def plain(axis) -> None:
     """Leave an axis its left and lower line, with a light grid."""
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(alpha=0.3)
+
+
+def _thumbnail(axis, corner, side: float, picture: np.ndarray, title: str, colour: str, mask=None):
+    """Draw a picture (H, W) or (H, W, 3) with a frame, its lower left corner at `corner`."""
+    x, y = corner
+    shown = _uint8(picture) if picture.ndim == 3 else picture
+    axis.imshow(shown, cmap="cividis", extent=(x, x + side, y, y + side), aspect="auto")
+    if mask is not None:
+        steps = (np.arange(len(mask)) + 0.5) * side / len(mask)
+        axis.contour(x + steps, y + steps, mask[::-1], [0.5], colors=[ORANGE], linewidths=2)
+    axis.add_patch(Rectangle(corner, side, side, fill=False, edgecolor=colour, linewidth=2.5))
+    axis.text(x + side / 2, y + side + 0.2, title, ha="center", fontsize=11)
+    axis.set(xlim=(0, 24), ylim=(-0.3, 10), aspect="equal")
+
+
+def _step(axis, place, size, text: str, colour: str) -> None:
+    """Draw a box of that size with text in it, the middle of its left side at `place`."""
+    (x, y), (width, height) = place, size
+    style = "round,pad=0,rounding_size=0.3"
+    shape = FancyBboxPatch((x, y - height / 2), width, height, style, facecolor="white")
+    shape.set(edgecolor=colour, linewidth=2.5)
+    axis.add_patch(shape)
+    axis.text(x + width / 2, y, text, ha="center", va="center", fontsize=11)
+
+
+def _arrow(axis, start, end, colour: str) -> None:
+    style = {"arrowstyle": "-|>,head_width=0.35,head_length=0.6", "color": colour, "linewidth": 2}
+    axis.annotate("", end, start, arrowprops={**style, "shrinkA": 0, "shrinkB": 0})
