@@ -172,3 +172,31 @@ def test_names_that_the_pages_use_are_public():
     pages = [*ROOT.glob("*.md"), *ROOT.glob("data/*.md"), *ROOT.glob("notebooks/*.ipynb")]
     used = {name for page in pages for name in re.findall(r"\bes\.(\w+)", page.read_text("utf-8"))}
     assert used <= {*es.__all__, "__version__"}
+
+
+PAGES = [
+    page for page in ROOT.rglob("*.md") if ".venv" not in str(page) and "runs" not in page.parts
+]
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub gives to the headings of a page."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.M)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_of_the_pages_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8")):
+        if not target.startswith(("http://", "https://", "mailto:")):
+            name, _, anchor = target.partition("#")
+            file = (page.parent / name).resolve() if name else page
+            assert file.exists(), f"{page}: no {target}"
+            assert not anchor or anchor in anchors(file), f"{page}: no {target}"
+
+
+def test_the_python_of_the_readme_compiles_and_uses_public_names():
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.S)
+    compile(code, "README.md", "exec")
+    assert len(code.strip().splitlines()) <= 10
+    assert set(re.findall(r"\bes\.(\w+)", code)) <= set(es.__all__)
