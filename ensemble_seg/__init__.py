@@ -12,7 +12,12 @@ from . import plots
 from .datasets import Dataset, Split, load_dataset
 from .datasets.folds import k_folds
 from .datasets.phantoms import draw_phantom, write_phantoms
-from .ensembling import WeightedAverage, average_probabilities, build_ensemble, fit_weights
+from .ensembling import (
+    WeightedAverage,
+    average_probabilities,
+    build_ensemble,
+    fit_weights,
+)
 from .evaluation import (
     Interval,
     Scores,
@@ -45,6 +50,7 @@ from .sampling import (
     sampling_data,
 )
 from .training import load_or_train, train
+from .zooming import zoom_ensemble
 
 sampled = sampling_data  # its earlier name
 
@@ -104,4 +110,5 @@ __all__ = [
     "train",
     "unet",
     "write_phantoms",
+    "zoom_ensemble",
 ]

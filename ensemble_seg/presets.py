@@ -5,6 +5,7 @@ import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from .common.errors import checked_weights, invalid, suggest
 
@@ -16,8 +17,9 @@ class Preset:
     Attributes:
         name: the preset this one is, or is a variant of.
         size: side of the square network input, pixels, a multiple of 32.
-        backbone: encoder name known to segmentation_models.
-        encoder_weights: "imagenet", or None for a random start.
+        backbone: encoder name known to segmentation_models, or "efficientnetlite0".
+        encoder_weights: "imagenet", None for a random start, or a file of the encoder's weights
+            (`.weights.h5` or `.keras`). Those of efficientnetlite0 come with the module.
         encoder_freeze: keep the encoder's convolutions as they are.
         batch_size: images a step.
         epochs: passes over the training set.
@@ -158,13 +160,21 @@ _RULES = {
         "non-negative whole pixels",
         lambda value: all(pixels == int(pixels) >= 0 for pixels in value),
     ),
-    "encoder_weights": _one_of("imagenet", None),
+    "encoder_weights": (
+        "'imagenet', None, or a file (.weights.h5, .keras)",
+        lambda value: (
+            value in ("imagenet", None)
+            or (str(value).endswith((".weights.h5", ".keras")) and Path(value).is_file())
+        ),
+    ),
     "keep": _one_of("best", "last"),
     "precision": _one_of("auto", "float32", "mixed_bfloat16", "mixed_float16"),
 }
 
 
 def _to_text(value) -> str:
+    if isinstance(value, str | Path) and os.sep in str(value):
+        return Path(value).name  # a label is the name of a folder
     return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 

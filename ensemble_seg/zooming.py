@@ -1,0 +1,189 @@
+"""The sampling model used where it was trained: on the box in which the main model sees a lesion."""
+
+from collections.abc import Sequence
+
+import keras
+from keras import ops
+
+from .common.errors import checked_weights
+from .ensembling import build_ensemble
+from .sampling import checked_margin
+
+
+def zoom_ensemble(
+    main: keras.Model,
+    sampling: keras.Model,
+    weights: Sequence[float] = (1.01, 1.0),
+    margin: int | Sequence[int] = (20, 10),
+    name: str = "zoom_ensemble",
+) -> keras.Model:
+    """Let the sampling model look where the main model found a lesion, then let both vote.
+
+    The box around all that the main model takes for lesion, with a margin, is cut out of the image
+    and enlarged; the sampling model, which was trained on such crops, segments it; its map is put
+    back and averaged with the main model's. Outside the box, and where nothing was found, the main
+    model's map stays. Not part of the published method, which shows both models the whole image.
+
+    Args:
+        main, sampling: from square images (B, S, S, 3) to softmax maps (B, S, S, 2).
+        weights: of main and sampling model inside the box; see `WeightedAverage`.
+        margin: context around the box, pixels of the input, as in `lesion_box`.
+        name: of the ensemble.
+
+    Returns:
+        Uncompiled keras.Model from images to softmax maps; saved it is one file.
+
+    Raises:
+        ValueError: models of other shapes, weights or a margin that do not fit.
+
+    Example:
+        >>> from ensemble_seg import preset, unet
+        >>> main, sampling = (unet(preset("smoke").replace(seed=seed)) for seed in (0, 1))
+        >>> zoom_ensemble(main, sampling).output.shape
+        (None, 64, 64, 2)
+    """
+    build_ensemble([main, sampling], weights)  # which checks them
+    image = keras.Input(main.input_shape[1:], name="image")
+    members = [
+        keras.Model(model.input, model.output, name=f"member_{number}_{model.name}")
+        for number, model in enumerate((main, sampling))
+    ]
+    whole = members[0](image)
+    box = LesionBox(margin, name="lesion_box")(whole)
+    near = members[1](ZoomIn(name="zoom_in")([image, box]))
+    voted = PasteAndVote(weights, name="paste_and_vote")([whole, near, box])
+    return keras.Model(image, voted, name=name)
+
+
+@keras.saving.register_keras_serializable(package="ensemble_seg")
+class LesionBox(keras.layers.Layer):
+    """Find the box around the lesion of softmax maps: (B, S, S, 2) to (B, 4) float32.
+
+    top, left, bottom, right in pixels, half open, with a margin as in `sampling.lesion_box`. Where
+    there is no lesion all four are 0.
+
+    Example:
+        >>> maps = np.zeros((1, 8, 8, 2))
+        >>> maps[0, 3:5, 2:6, 1] = 1
+        >>> LesionBox(margin=1)(maps).numpy().tolist()
+        [[2.0, 1.0, 6.0, 7.0]]
+    """
+
+    def __init__(self, margin: int | Sequence[int] = (20, 10), **kwargs):
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        self.margin = checked_margin(margin)
+
+    def call(self, maps):
+        lesion = maps[..., 1] > maps[..., 0]
+        top, bottom = self._ends(ops.any(lesion, axis=2))
+        left, right = self._ends(ops.any(lesion, axis=1))
+        box = ops.stack([top, left, bottom, right], axis=-1)
+        return ops.where(ops.any(lesion, axis=(1, 2))[:, None], box, 0.0)
+
+    def _ends(self, found):
+        """Return where the lines (B, S) with a lesion begin and end, with the margin."""
+        size = found.shape[1]
+        numbers = ops.arange(size, dtype="float32")
+        first = ops.min(ops.where(found, numbers, float(size)), axis=1)
+        last = ops.max(ops.where(found, numbers + 1.0, 0.0), axis=1)
+        before = after = ops.zeros_like(first)
+        for pixels in reversed(self.margin):  # the first that fits is taken
+            before = ops.where(first >= pixels, float(pixels), before)
+            after = ops.where(size - last >= pixels, float(pixels), after)
+        return first - before, last + after
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], 4)
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "margin": self.margin}
+
+
+@keras.saving.register_keras_serializable(package="ensemble_seg")
+class ZoomIn(keras.layers.Layer):
+    """Cut its box out of each square image and enlarge it to the size of the image, bilinear.
+
+    Inputs are images (B, S, S, C) and boxes (B, 4) as of `LesionBox`; of an empty box the whole
+    image comes out. Resampling is a product with a matrix on each side, which every backend and
+    every export knows.
+
+    Example:
+        >>> image = np.arange(16.0).reshape(1, 4, 4, 1)
+        >>> ZoomIn()([image, np.array([[0, 0, 2, 2]])])[0, :, :, 0].numpy()[0].tolist()
+        [0.0, 0.25, 0.75, 1.0]
+    """
+
+    def __init__(self, **kwargs):
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+
+    def call(self, inputs):
+        images, box = inputs
+        size = images.shape[1]
+        box = _whole_if_empty(box, size)
+        steps = (ops.arange(size, dtype="float32") + 0.5) / size
+        matrices = []
+        for low, high in ((box[:, 0, None], box[:, 2, None]), (box[:, 1, None], box[:, 3, None])):
+            source = ops.clip(low + steps * (high - low), low + 0.5, high - 0.5)
+            matrices.append(_triangles(source, size, 1.0))
+        return _resampled(images, *matrices)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape[0]
+
+
+@keras.saving.register_keras_serializable(package="ensemble_seg")
+class PasteAndVote(keras.layers.Layer):
+    """Put the maps of boxes back into the maps of whole images and average the two there.
+
+    Inputs are maps of whole images (B, S, S, C), maps of what `ZoomIn` gave (B, S, S, C), reduced
+    with anti-aliasing, and the boxes (B, 4). Outside its box a whole image keeps its map.
+
+    Args:
+        weights: of the whole image's map and of the box's.
+    """
+
+    def __init__(self, weights: Sequence[float] = (1.01, 1.0), **kwargs):
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        self.weights_given = checked_weights(weights)
+
+    def call(self, inputs):
+        whole, near, box = inputs
+        size, numbers = whole.shape[1], ops.arange(whole.shape[1], dtype="float32")
+        (top, left, bottom, right) = (box[:, side, None] for side in range(4))
+        rows = ops.logical_and(numbers >= top, numbers < bottom)
+        columns = ops.logical_and(numbers >= left, numbers < right)
+        inside = ops.logical_and(rows[:, :, None], columns[:, None, :])[..., None]
+        box = _whole_if_empty(box, size)
+        matrices = []
+        for low, high in ((box[:, 0, None], box[:, 2, None]), (box[:, 1, None], box[:, 3, None])):
+            scale = size / (high - low)
+            place = ops.clip((numbers + 0.5 - low) * scale, 0.0, float(size))
+            matrices.append(_triangles(place, size, scale[:, :, None]))
+        first, second = self.weights_given
+        share = second / (first + second)
+        return ops.where(inside, whole + share * (_resampled(near, *matrices) - whole), whole)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape[0]
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "weights": self.weights_given}
+
+
+def _whole_if_empty(box, size: int):
+    whole = ops.convert_to_tensor([[0.0, 0.0, float(size), float(size)]])
+    return ops.where(box[:, 2:3] > box[:, 0:1], box, whole)
+
+
+def _triangles(places, size: int, width):
+    """Return (B, N, size): how much each of `size` pixels counts at N places; rows add up to 1."""
+    centres = ops.arange(size, dtype="float32") + 0.5
+    weights = ops.maximum(0.0, 1.0 - ops.abs(places[:, :, None] - centres) / width)
+    return weights / ops.sum(weights, axis=-1, keepdims=True)
+
+
+def _resampled(maps, rows, columns):
+    return ops.einsum("bij,bjkc,blk->bilc", rows, ops.cast(maps, "float32"), columns)
