@@ -1,4 +1,4 @@
-"""The sampling model used where it was trained: on the box in which the main model sees a lesion."""
+"""The sampling model used where it was trained: on the box where the main model sees a lesion."""
 
 from collections.abc import Sequence
 
@@ -63,10 +63,10 @@ class LesionBox(keras.layers.Layer):
     there is no lesion all four are 0.
 
     Example:
-        >>> maps = np.zeros((1, 8, 8, 2))
-        >>> maps[0, 3:5, 2:6, 1] = 1
+        >>> lesion = keras.ops.pad(keras.ops.ones((1, 2)), ((3, 4), (2, 4)))  # row 3, columns 2 and 3 of 8
+        >>> maps = keras.ops.stack([0.5 - lesion, lesion], axis=-1)[None]
         >>> LesionBox(margin=1)(maps).numpy().tolist()
-        [[2.0, 1.0, 6.0, 7.0]]
+        [[2.0, 1.0, 5.0, 5.0]]
     """
 
     def __init__(self, margin: int | Sequence[int] = (20, 10), **kwargs):
@@ -109,8 +109,8 @@ class ZoomIn(keras.layers.Layer):
     every export knows.
 
     Example:
-        >>> image = np.arange(16.0).reshape(1, 4, 4, 1)
-        >>> ZoomIn()([image, np.array([[0, 0, 2, 2]])])[0, :, :, 0].numpy()[0].tolist()
+        >>> image = keras.ops.reshape(keras.ops.arange(16.0), (1, 4, 4, 1))
+        >>> ZoomIn()([image, keras.ops.array([[0.0, 0.0, 2.0, 2.0]])])[0, 0, :, 0].numpy().tolist()
         [0.0, 0.25, 0.75, 1.0]
     """
 

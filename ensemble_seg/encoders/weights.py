@@ -1,8 +1,10 @@
 """An encoder's weights from a file of one's own."""
 
+from collections import Counter
 from pathlib import Path
 from types import ModuleType
 
+import h5py
 import keras
 
 
@@ -53,10 +55,31 @@ def _from_model(encoder: keras.Model, backbone: str, path: str | Path) -> None:
 
 
 def _from_weights(encoder: keras.Model, backbone: str, path: str | Path) -> None:
+    # Keras goes on without an error where a file lacks weights, so they are counted first.
+    needed = Counter(tuple(weight.shape) for weight in encoder.weights)
     try:
-        encoder.load_weights(path)
+        found = Counter(_shapes(path))
+        missing = next(iter(needed - found), None)
+        if missing is None and found == needed:
+            return encoder.load_weights(path)
     except (ValueError, OSError, KeyError) as error:
         raise _does_not_fit(path, backbone, " ".join(str(error).split())[:300]) from error
+    shape = missing or next(iter(found - needed))
+    what = f"expected {needed[shape]} weights of shape {shape}, found {found[shape]}"
+    raise _does_not_fit(path, backbone, what)
+
+
+def _shapes(path: str | Path) -> list[tuple[int, ...]]:
+    """Return the shapes of the weights in a .weights.h5 file."""
+    shapes = []
+
+    def note(name: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset) and "/vars/" in f"/{name}":
+            shapes.append(item.shape)
+
+    with h5py.File(path) as file:
+        file.visititems(note)
+    return shapes
 
 
 def _layers(model: keras.Model):
