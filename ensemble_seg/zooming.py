@@ -63,7 +63,7 @@ class LesionBox(keras.layers.Layer):
     there is no lesion all four are 0.
 
     Example:
-        >>> lesion = keras.ops.pad(keras.ops.ones((1, 2)), ((3, 4), (2, 4)))  # row 3, columns 2 and 3 of 8
+        >>> lesion = keras.ops.pad(keras.ops.ones((1, 2)), ((3, 4), (2, 4)))
         >>> maps = keras.ops.stack([0.5 - lesion, lesion], axis=-1)[None]
         >>> LesionBox(margin=1)(maps).numpy().tolist()
         [[2.0, 1.0, 5.0, 5.0]]
