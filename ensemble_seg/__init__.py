@@ -50,7 +50,7 @@ from .sampling import (
     sampling_data,
 )
 from .training import load_or_train, train
-from .zooming import zoom_ensemble
+from .zooming import fit_zoom, zoom_ensemble
 
 sampled = sampling_data  # its earlier name
 
@@ -80,6 +80,7 @@ __all__ = [
     "evaluate",
     "exponential_loss",
     "fit_weights",
+    "fit_zoom",
     "imbalance_ratio",
     "inspect_dataset",
     "k_folds",

@@ -3,11 +3,18 @@
 from collections.abc import Sequence
 
 import keras
+import numpy as np
 from keras import ops
 
 from .common.errors import checked_weights
+from .datasets import Split
 from .ensembling import build_ensemble
+from .evaluation import predict_split, score
 from .sampling import checked_margin
+
+MARGINS = (4, 8, 12, 16, 24)  # pixels of the input
+SHARES = (0.25, 0.5, 0.75, 1.0)  # of the sampling model inside the box
+IMAGES_AT_ONCE = 8
 
 
 def zoom_ensemble(
@@ -53,6 +60,40 @@ def zoom_ensemble(
     near = members[1](ZoomIn(name="zoom_in")([image, box]))
     voted = PasteAndVote(weights, name="paste_and_vote")([whole, near, box])
     return keras.Model(image, voted, name=name)
+
+
+def fit_zoom(
+    main: keras.Model,
+    sampling: keras.Model,
+    split: Split,
+    margins: Sequence[int] = MARGINS,
+    shares: Sequence[float] = SHARES,
+) -> tuple[tuple[float, float], int]:
+    """Choose weights and margin of a zoom ensemble by mean lesion Dice, on validation data only.
+
+    Each margin is tried with each share of the sampling model in the vote.
+
+    Args:
+        main, sampling: as in `zoom_ensemble`.
+        split: data.validation. Never the test images.
+        margins: pixels of the input.
+        shares: weights of the sampling model; that of the main model is what is left of 1.
+
+    Returns:
+        Weights and margin for `zoom_ensemble`; of equal ones the first.
+    """
+    from .reading.batches import batches  # not above: it imports TensorFlow
+
+    maps = predict_split(main, split)
+    images = np.concatenate([batch for batch, _ in batches(split.windows, main.input_shape[1])])
+    dice = {}
+    for margin in margins:
+        box = LesionBox(margin)(maps)
+        near = sampling.predict(_in_parts(ZoomIn(), images, box), verbose=0)
+        for share in shares:
+            voted = _in_parts(PasteAndVote((1 - share, share)), maps, near, box)
+            dice[(1 - share, share), margin] = score(voted, split).per_image["dice"].mean()
+    return max(dice, key=dice.get)
 
 
 @keras.saving.register_keras_serializable(package="ensemble_seg")
@@ -187,3 +228,10 @@ def _triangles(places, size: int, width):
 
 def _resampled(maps, rows, columns):
     return ops.einsum("bij,bjkc,blk->bilc", rows, ops.cast(maps, "float32"), columns)
+
+
+def _in_parts(layer: keras.layers.Layer, *arrays) -> np.ndarray:
+    """Call a layer on a few images at a time: its matrices take memory."""
+    starts = range(0, len(arrays[0]), IMAGES_AT_ONCE)
+    parts = [[array[start : start + IMAGES_AT_ONCE] for array in arrays] for start in starts]
+    return np.concatenate([ops.convert_to_numpy(layer(part)) for part in parts])

@@ -4,9 +4,11 @@ import sys
 import keras
 import numpy as np
 import pytest
+from conftest import save
 from PIL import Image
 
 import ensemble_seg as es
+from ensemble_seg.datasets import all_pairs
 from ensemble_seg.zooming import LesionBox, PasteAndVote, ZoomIn
 
 SIZE = 32
@@ -114,3 +116,18 @@ def test_models_and_settings_that_do_not_fit_are_refused():
         es.zoom_ensemble(main, other, margin=-1)
     with pytest.raises(ValueError, match="`weights`. Expected one for each of the 2 models"):
         es.zoom_ensemble(main, other, (1, 1, 1))
+
+
+def test_weights_and_margin_are_chosen_on_the_images_given(tmp_path):
+    for number in range(2):
+        image, mask = np.zeros((SIZE, SIZE, 3), "uint8"), np.zeros((SIZE, SIZE), "uint8")
+        image[12:20, 12:20] = 255
+        mask[8:24, 8:24] = 255  # the main model sees the core, the sampling model all of its box
+        save(tmp_path / "set" / "images" / f"{number}.png", image)
+        save(tmp_path / "set" / "masks" / f"{number}.png", mask)
+    split = es.Split(all_pairs(tmp_path / "set"), "validation", tmp_path / "set")
+    main, sampling = stub("bright", "main"), stub("all", "sampling")
+    weights, margin = es.fit_zoom(main, sampling, split, (0, 2, 4, 6), (0.25, 0.75, 1.0))
+    assert (weights, margin) == ((0.25, 0.75), 4)
+    model = es.zoom_ensemble(main, sampling, weights, margin)
+    assert es.evaluate(model, split).per_image["dice"].tolist() == [1, 1]
