@@ -48,6 +48,7 @@ from .sampling import (
     lesion_boxes,
     lesion_crops,
     sampling_data,
+    shift_crops,
 )
 from .training import load_or_train, train
 from .zooming import fit_zoom, zoom_ensemble
@@ -108,6 +109,7 @@ __all__ = [
     "save_model",
     "score",
     "score_table",
+    "shift_crops",
     "train",
     "unet",
     "write_phantoms",

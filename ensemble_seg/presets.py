@@ -31,6 +31,8 @@ class Preset:
         loss: a key of `ensemble_seg.LOSSES`.
         threshold: the sampling model takes images with background / lesion >= threshold.
         margin: context around a lesion box, pixels, tried from first to last on each side.
+        shift: share of its sides by which a crop moves at random; 0, as published, keeps the
+            lesion in the middle.
         weights: of main and sampling model in the ensemble.
         augment: random flips, quarter turns, brightness and contrast while training.
         warp: with `augment`, also turn by any angle and zoom each side by a factor of up to 1 +
@@ -62,6 +64,7 @@ class Preset:
     loss: str = "exponential"
     threshold: float = 3.0
     margin: tuple[int, ...] = (20, 10)
+    shift: float = 0.0
     weights: tuple[float, ...] = (1.01, 1.0)
     augment: bool = False
     warp: float = 0.0
@@ -156,6 +159,7 @@ _RULES = {
     "weight_decay": _SHARE,
     "warp": _SHARE,
     "threshold": ("a ratio of at least 0", lambda value: 0 <= value < math.inf),
+    "shift": ("a share from 0 to 1", lambda value: 0 <= value <= 1),
     "margin": (
         "non-negative whole pixels",
         lambda value: all(pixels == int(pixels) >= 0 for pixels in value),
