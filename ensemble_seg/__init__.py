@@ -27,7 +27,7 @@ from .hardware.precision import precision_policy
 from .inspection.inspecting import inspect_dataset
 from .losses import LOSSES, ExponentialLoss, exponential_loss, loss_by_name
 from .models import unet
-from .predicting import eight_views, overlay, predict_folder, predict_image
+from .predicting import Views, eight_views, overlay, predict_folder, predict_image
 from .presets import Preset, preset
 from .reading.checking import check_pairs
 from .reading.images import read_image
@@ -62,6 +62,7 @@ __all__ = [
     "Run",
     "Scores",
     "Split",
+    "Views",
     "WeightedAverage",
     "average_probabilities",
     "build_ensemble",

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from .common.errors import checked_weights, invalid, suggest
+from .common.errors import checked_weights, invalid
 
 TOLERANCE = 1e-3
 
@@ -147,9 +147,7 @@ def loss_by_name(name: str) -> keras.losses.Loss:
         'dice'
     """
     if name not in LOSSES:
-        raise ValueError(
-            f"Unknown loss '{name}'.{suggest(name, LOSSES)} Losses: {', '.join(LOSSES)}."
-        )
+        raise ValueError(f"Unknown loss '{name}'. Losses: {', '.join(LOSSES)}.")
     return LOSSES[name]()
 
 

@@ -144,7 +144,7 @@ def _fit(model: keras.Model, data: Dataset, preset: Preset, loss, folder: RunFol
         initial_epoch=done,
         epochs=preset.epochs,
         steps_per_epoch=steps,
-        callbacks=[KeepState(folder, history, saved), _progress_bar(folder.name, done)],
+        callbacks=[KeepState(folder, history, saved), _progress_bar(folder.name)],
         shuffle=False,
         verbose=0,
     )
@@ -152,9 +152,7 @@ def _fit(model: keras.Model, data: Dataset, preset: Preset, loss, folder: RunFol
     folder.finish(None if preset.keep == "best" else saved)
 
 
-def _progress_bar(name: str, done: int) -> keras.callbacks.Callback:
+def _progress_bar(name: str) -> keras.callbacks.Callback:
     from tqdm.keras import TqdmCallback  # not above: in Jupyter its import may warn
 
-    return TqdmCallback(
-        verbose=0, tqdm_class=tqdm, desc=name, initial=done, file=sys.stdout, mininterval=0
-    )
+    return TqdmCallback(verbose=0, tqdm_class=tqdm, desc=name, file=sys.stdout, mininterval=0)

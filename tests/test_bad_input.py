@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from conftest import save
 from PIL import Image
-from test_downloading import FAULTS
+from test_downloads import FAULTS
 
 import ensemble_seg as es
+from ensemble_seg.common.files import whole
 from ensemble_seg.datasets import all_pairs
-from ensemble_seg.runs import write_file
+from ensemble_seg.runs import KEPT
 
 PAGE = Path(__file__).resolve().parents[1] / "data" / "BAD_INPUT.md"
 PREPARE = {}
@@ -413,8 +414,8 @@ def _(folder, patch):
 
 @refused(
     "the same image in two splits",
-    "{folder}/manifest.csv: image 'images/disk_00.png' stands in 2 rows. Keep one. (1 more: python "
-    "-m ensemble_seg check {folder} lists them.)",
+    "{folder}/manifest.csv: image 'images/disk_00.png' appears in 2 rows. Keep one. (1 more: "
+    "python -m ensemble_seg check {folder} lists them.)",
 )
 def _(folder, patch):
     manifest(folder, [row(0, split="train"), row(0, split="test"), row(1, split="val")])
@@ -422,7 +423,7 @@ def _(folder, patch):
 
 @refused(
     "one group in two splits",
-    "{folder}/images/disk_01.png: its group 'patient 7' stands in train and in test, so the test "
+    "{folder}/images/disk_01.png: its group 'patient 7' appears in train and in test, so the test "
     "would not be on unseen cases. Keep each group in one part.",
 )
 def _(folder, patch):
@@ -443,7 +444,7 @@ def _(folder, patch):
 
 @refused(
     "lists that leave images out",
-    "{folder}: 18 of 20 images stand in none of train.txt, test.txt: disk_02.png, disk_03.png, "
+    "{folder}: 18 of 20 images appear in none of train.txt, test.txt: disk_02.png, disk_03.png, "
     "disk_04.png ... Add or remove them.",
 )
 def _(folder, patch):
@@ -488,26 +489,25 @@ def _(folder, patch):
     "permissions, or name another folder.",
 )
 def _(folder, patch):
-    write_file(folder / "images" / "disk_00.png" / "run" / "config.json", Path.touch)
+    with whole(folder / "images" / "disk_00.png" / "run" / "config.json") as file:
+        file.touch()
 
 
 @refused(
     "disk full while a run is written",
-    "{folder}/run/history.csv: the disk is full. Free some space and run the same command again: "
-    "it goes on from the last file that is whole.",
+    "{folder}/run/history.csv: the disk is full. What was trained so far is kept, and the same "
+    "command goes on from there. Free some space and run the same command again.",
 )
 def _(folder, patch):
-    def write(file):
+    with whole(folder / "run" / "history.csv", KEPT) as file:
         file.touch()
         raise OSError(errno.ENOSPC, "No space left on device")
-
-    write_file(folder / "run" / "history.csv", write)
 
 
 @refused(
     "disk too small for the cache",
-    "{folder}: expected 111 MB of free disk space for the cache. Found 1 MB. Name another folder, "
-    "or go on without a cache.",
+    "{folder}: the cache needs 111.0 MB of free disk, found 1.0 MB. Free some space, or name "
+    "another folder.",
 )
 def _(folder, patch):
     patch.setattr("shutil.disk_usage", lambda path: type("Disk", (), {"free": 1_000_000}))

@@ -145,3 +145,34 @@ def test_evaluate_scores_the_models_masks_on_whole_images(disks):
     assert scores.per_image["dice"].min() > 0.9
     table = es.score_table({"threshold": scores})
     assert f"| threshold | {scores.per_image['dice'].mean():.3f} [" in table
+
+
+def test_interval_of_the_mean_covers_it_about_95_times_in_100():
+    rng, covered = np.random.default_rng(0), 0
+    for trial in range(300):
+        values = rng.beta(4, 1, 60)
+        interval = bootstrap_mean(values, list(map(str, range(60))), seed=trial, resamples=500)
+        covered += interval.low <= 0.8 <= interval.high
+    assert 0.90 <= covered / 300 <= 0.98
+
+
+def test_resamples_do_not_depend_on_how_many_are_drawn_at_once(monkeypatch):
+    values, groups = np.random.default_rng(0).random(30), [str(n % 7) for n in range(30)]
+    members = [values[n::7] for n in range(7)]
+    means = [
+        np.concatenate([members[n] for n in drawn]).mean()
+        for drawn in np.random.default_rng(3).integers(7, size=(1050, 7))
+    ]
+    expected = np.percentile(means, [2.5, 97.5])
+    for block in (1, 100, 1_000_000):
+        monkeypatch.setattr("ensemble_seg.evaluation.DRAWN_AT_ONCE", block)
+        found = bootstrap_mean(values, groups, 3, 1050)
+        np.testing.assert_allclose(found[1:], expected, rtol=1e-12)
+
+
+def test_intervals_resample_groups():
+    values = np.repeat(np.random.default_rng(0).random(20), 10)
+    alone = bootstrap_mean(values, list(map(str, range(200))))
+    grouped = bootstrap_mean(values, [str(n // 10) for n in range(200)])
+    assert grouped.mean == alone.mean
+    assert (grouped.high - grouped.low) > 2.5 * (alone.high - alone.low)

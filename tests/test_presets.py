@@ -1,7 +1,6 @@
 import pytest
 
 import ensemble_seg as es
-from ensemble_seg.optimizers import OPTIMIZERS
 
 
 def test_quick_is_the_default_and_the_environment_chooses(monkeypatch):
@@ -55,7 +54,9 @@ def test_variants_have_folders_of_their_own():
         ("quick,warmup=15", "`warmup`. Expected 0 or fewer than 15 epochs. Received: warmup=15."),
         ("quick,warmup=-1", "`warmup`"),
         ("quick,keep=first", "`keep`. Expected one of 'best', 'last'."),
-        ("quick,optimizer=muo", "`optimizer`. Expected one of 'adam', 'muon'. Received"),
+        ("quick,learning_rate=nan", "`learning_rate`. Expected a positive number. Received"),
+        ("quick,weights=1", "`weights`. Expected two numbers, of main and sampling model."),
+        ("quick,weights=0x0", "`weights`. Expected numbers of at least 0, not all 0."),
         ("quick,augment=True,warp=-1", "`warp`. Expected a number of at least 0"),
         ("quick,warp=0.3", "Received: warp=0.3. It is a part of the augmentation: augment=True."),
         ("quick,limit=-1", "`limit`"),
@@ -69,7 +70,3 @@ def test_bad_labels(label, message):
 def test_replace_names_an_unknown_field():
     with pytest.raises(ValueError, match="Unknown preset field 'sise'. Did you mean 'size'"):
         es.preset().replace(sise=64)
-
-
-def test_each_optimizer_that_a_preset_may_name_is_there():
-    assert es.presets._CHOICES["optimizer"] == tuple(OPTIMIZERS)

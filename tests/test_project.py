@@ -1,3 +1,5 @@
+import ast
+import graphlib
 import re
 import subprocess
 import sys
@@ -16,19 +18,42 @@ else:
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PACKAGE = ROOT / "ensemble_seg"
 TESTED_ELSEWHERE = {
-    "__main__": "main",
-    "callbacks": "training",
-    "crops": "sampling",
-    "exporting": "main",
-    "extracting": "downloading",
-    "inspection_plots": "inspecting",
-    "kaggle": "downloading",
-    "pairing": "datasets",
-    "runs": "training",
-    "sources": "downloading",
-    "transferring": "downloading",
+    "__main__": "test_main",
+    "exporting": "test_main",
+    "optimizers": "test_training",
+    "runs": "test_training",
+    "common/errors": "test_presets",
+    "datasets/manifests": "datasets/test_layouts",
+    "datasets/sources": "fetching/test_downloads",
+    "fetching/archives": "fetching/test_downloads",
+    "fetching/transfers": "fetching/test_downloads",
+    "hardware/precision": "test_models",
+    "inspection/records": "inspection/test_inspecting",
+    "inspection/report": "inspection/test_inspecting",
+    "reading/masks": "reading/test_images",
+    "reading/pairs": "datasets/test_dataset",
 }
+ROOMS = {"common", "datasets", "fetching", "hardware", "inspection", "reading"}
+# What a room may import from, itself apart: arrows point one way.
+MAY_SEE = {
+    "common": set(),
+    "hardware": {"common"},
+    "reading": {"common", "presets"},
+    "datasets": {"common", "presets", "reading"},
+    "fetching": {"common", "datasets"},
+    "inspection": {"common", "datasets", "plots", "reading"},
+}
+# Every public name of the flat module but Muon's: notebooks and courses use them.
+EARLIER = """
+LOSSES Box Counts Dataset ExponentialLoss Interval Pair Preset Run Scores Split WeightedAverage
+average_probabilities build_ensemble check_pairs crop_split download draw_phantom eight_views
+evaluate exponential_loss fit_weights imbalance_ratio inspect_dataset k_folds lesion_box
+lesion_boxes lesion_crops load_dataset load_or_train load_run loss_by_name paired_difference plots
+precision_policy predict_folder predict_image predict_split preset read_image read_mask run_path
+sampled save_model score score_table train unet write_phantoms
+"""
 MACHINE_PATH = re.compile(r"(?<![\w.~/])/(home|root|tmp|work|Users|mnt|opt)/\w+")
 
 
@@ -78,15 +103,64 @@ def test_one_address():
 def test_no_path_of_one_machine():
     files = [ROOT / "README.md", ROOT / "data" / "README.md"]
     for folder in ("ensemble_seg", "notebooks", "tools"):
-        files += [file for file in (ROOT / folder).glob("*.*") if file.is_file()]
+        files += [file for file in (ROOT / folder).rglob("*.*") if file.suffix in (".py", ".ipynb")]
     found = {file.name: MACHINE_PATH.search(file.read_text(encoding="utf-8")) for file in files}
     assert not {name: match[0] for name, match in found.items() if match}
 
 
 def test_every_module_has_a_test():
-    modules = {file.stem for file in (ROOT / "ensemble_seg").glob("*.py")} - {"__init__"}
-    tests = {file.stem.removeprefix("test_") for file in (ROOT / "tests").glob("test_*.py")}
-    assert {TESTED_ELSEWHERE.get(module, module) for module in modules} <= tests
+    for file in PACKAGE.rglob("*.py"):
+        module = file.relative_to(PACKAGE).with_suffix("")
+        test = TESTED_ELSEWHERE.get(module.as_posix(), module.with_name(f"test_{module.name}"))
+        if file.name != "__init__.py":
+            assert (ROOT / "tests" / f"{test}.py").is_file(), f"{module}: no tests/{test}.py"
+
+
+def test_who_opens_the_module_sees_the_method():
+    entries = [path for path in PACKAGE.iterdir() if path.name != "__pycache__"]
+    assert len([path for path in entries if path.is_file()]) <= 14
+    assert {path.name for path in entries if path.is_dir()} == ROOMS
+
+
+def imports() -> dict[str, set[str]]:
+    """Return the modules of the package that each module imports, wherever in the file."""
+    files = [file for file in PACKAGE.rglob("*.py") if file != PACKAGE / "__init__.py"]
+    paths = {file: file.relative_to(PACKAGE).with_suffix("").parts for file in files}
+    names = {".".join(parts).removesuffix(".__init__"): file for file, parts in paths.items()}
+    return {name: set(imported(paths[file][:-1], file, names)) for name, file in names.items()}
+
+
+def imported(package, file, names):
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = [*package[: len(package) - node.level + 1], *(node.module or "").split(".")]
+            base = ".".join(part for part in base if part)
+            for alias in node.names:
+                inner = f"{base}.{alias.name}".strip(".")
+                yield inner if inner in names else base
+
+
+def test_imports_point_one_way():
+    graph = imports()
+    assert "reading.masks" in graph["reading.windows"]
+    for module, others in graph.items():
+        room = module.split(".")[0]
+        if room in MAY_SEE:
+            seen = {other.split(".")[0] for other in others} - {room}
+            assert seen <= MAY_SEE[room], f"{module} imports {sorted(seen)}"
+    graphlib.TopologicalSorter(graph).prepare()  # which raises CycleError
+
+
+def test_private_names_stay_in_their_file():
+    for file in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                private = [alias.name for alias in node.names if alias.name.startswith("_")]
+                assert not private, f"{file}: imports {private}"
+
+
+def test_no_public_name_was_lost():
+    assert set(EARLIER.split()) <= set(es.__all__)
 
 
 def test_public_names_are_there_and_sorted():

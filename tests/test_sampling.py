@@ -7,7 +7,6 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from scipy import ndimage
 
 import ensemble_seg as es
-from ensemble_seg.crops import connected_components
 from ensemble_seg.datasets import Split
 
 MASKS = arrays(
@@ -81,43 +80,44 @@ def test_masks_of_all_types_give_the_same(mask):
         assert es.lesion_box(other, (5, 2)) == brute_force_box(mask, (5, 2))
 
 
-TRANSFORMS = {}
+@settings(max_examples=60, deadline=None)
+@given(st.lists(MASKS, min_size=1, max_size=4), st.sampled_from([(20, 10), (5, 2), (3,), ()]))
+def test_crops_of_a_dataset_are_those_of_brute_force(masks, margin):
+    images = [np.random.default_rng(n).random((*m.shape, 3)) for n, m in enumerate(masks)]
+    shapes = (
+        tf.TensorSpec((None, None, 3), tf.float64),
+        tf.TensorSpec((None, None), masks[0].dtype),
+    )
+    full = tf.data.Dataset.from_generator(
+        lambda: zip(images, masks, strict=True), output_signature=shapes
+    )
+    expected = []
+    for image, mask in zip(images, masks, strict=True):
+        box = brute_force_box(mask, margin)
+        if box is not None and brute_force_ratio(mask) >= 3:
+            top, left, bottom, right = box
+            expected += [image[top:bottom, left:right], mask[top:bottom, left:right]]
+    found = list(full.apply(es.lesion_crops(3.0, margin)).as_numpy_iterator())
+    flat = [array for crop in found for array in crop]
+    assert len(flat) == len(expected)
+    for ours, theirs in zip(flat, expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
-def boxes_in_the_graph(mask, threshold, margin, each):
-    """One compiled graph for each setting serves masks of all sizes."""
-    key = (threshold, margin, each)
-    if key not in TRANSFORMS:
-        transform = es.lesion_crops(threshold, margin, each)
-        TRANSFORMS[key] = tf.function(transform._boxes, reduce_retracing=True)
-    return TRANSFORMS[key](tf.constant(mask)).numpy()
+def test_each_lesion_of_a_dataset_is_a_crop_and_counted():
+    mask = np.zeros((1, 20, 20), "uint8")
+    mask[0, 1:3, 1:4] = mask[0, 10:12, 15:19] = 1
+    full = tf.data.Dataset.from_tensor_slices((np.ones((1, 20, 20, 3), "uint8"), mask))
+    shapes = [crop.shape for _, crop in full.apply(es.lesion_crops(3.0, 1, each_lesion=True))]
+    assert shapes == [(4, 5), (4, 6)]
+    assert es.lesion_crops(3.0, 1, each_lesion=True).count(full) == (1, 0, 0, 2)
 
 
-@settings(max_examples=1000, deadline=None)
-@given(MASKS, st.sampled_from([(20, 10), (5, 2), (3,), ()]))
-def test_graph_boxes_agree_with_brute_force(mask, margin):
-    boxes = boxes_in_the_graph(mask, 3.0, margin, False)
-    expected = brute_force_box(mask, margin)
-    assert [tuple(box) for box in boxes] == ([] if expected is None else [expected])
-
-
-@settings(max_examples=200, deadline=None)
-@given(MASKS)
-def test_graph_components_agree_with_scipy(mask):
-    ours = connected_components(tf.constant(mask)).numpy()
-    theirs, number = ndimage.label(mask, np.ones((3, 3)))
-    pairs = {(a, b) for a, b in zip(ours.ravel(), theirs.ravel(), strict=True)}
-    assert len(pairs) == number + bool((mask == 0).any())
-    assert ((ours == 0) == (mask == 0)).all()
-
-
-def test_a_long_winding_lesion_is_one_component():
-    mask = np.zeros((31, 31), "uint8")
-    mask[::2] = 1
-    for row in range(1, 31, 2):
-        mask[row, -1 if row % 4 == 1 else 0] = 1
-    numbers = connected_components(tf.constant(mask)).numpy()
-    assert len(np.unique(numbers)) == 2
+def test_a_mask_of_255_in_a_dataset_is_refused():
+    mask = np.full((1, 8, 8), 255, "uint8")
+    full = tf.data.Dataset.from_tensor_slices((np.ones((1, 8, 8, 3), "uint8"), mask))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Expected an array .H, W. of 0 and 1"):
+        list(full.apply(es.lesion_crops()))
 
 
 def three_images():

@@ -116,8 +116,8 @@ def as_keras_writes_it(model):
     """Return the model with Keras' own batch normalisation, compiled with Keras' own Adam."""
     import keras
 
-    from ensemble_seg.losses import loss_by_name
     from ensemble_seg.hardware.normalization import FusedBatchNormalization
+    from ensemble_seg.losses import loss_by_name
 
     def plain(layer):
         kind = type(layer)

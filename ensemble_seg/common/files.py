@@ -110,5 +110,5 @@ def file_hash(path: str | Path) -> str:
 def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        path.unlink()

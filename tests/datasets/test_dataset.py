@@ -9,8 +9,8 @@ import pytest
 from conftest import save
 
 import ensemble_seg as es
-from ensemble_seg.reading.pairs import Pair
 from ensemble_seg.datasets.splits import split_by_group
+from ensemble_seg.reading.pairs import Pair
 
 
 def all_pairs(data):
@@ -168,7 +168,7 @@ def test_unknown_names(tmp_path):
         (["images/disk_00.png"], "line 2: no mask file"),
         (
             ["images/disk_00.png,masks/disk_00.png,a", "images/disk_00.png,masks/disk_00.png,b"],
-            "image 'images/disk_00.png' stands in 2 rows",
+            "image 'images/disk_00.png' appears in 2 rows",
         ),
     ],
 )

@@ -8,11 +8,11 @@ import pytest
 from conftest import SHARED
 
 import ensemble_seg as es
-from ensemble_seg.datasets import folds
 from ensemble_seg.datasets import Dataset, Split
+from ensemble_seg.datasets import folds as folding
 from ensemble_seg.datasets.folds import k_folds
-from ensemble_seg.reading.pairs import Box, Pair
 from ensemble_seg.reading.masks import read_mask
+from ensemble_seg.reading.pairs import Box, Pair
 
 PARTS = ("train", "validation", "test")
 
@@ -38,7 +38,7 @@ def toy(monkeypatch):
         shares.update({pair.mask: share for pair, (_, share) in zip(pairs, images, strict=True)})
         return data_of(pairs)
 
-    monkeypatch.setattr(folds, "read_mask", fake_mask)
+    monkeypatch.setattr(folding, "read_mask", fake_mask)
     build.shares = shares
     return build
 
@@ -172,7 +172,7 @@ def test_patients_of_lgg_are_tested_together(monkeypatch):
     if not folder.is_dir():
         pytest.skip("LGG is not there: set ENSEMBLE_SEG_TEST_DATA to its parent folder")
     data = es.load_dataset(folder)
-    monkeypatch.setattr(folds, "read_mask", functools.cache(read_mask))
+    monkeypatch.setattr(folding, "read_mask", functools.cache(read_mask))
     for seed in range(10):
         folds = k_folds(data, 5, seed)
         assert_folds(data, folds)

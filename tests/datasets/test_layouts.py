@@ -132,9 +132,9 @@ def test_lists_that_do_not_fit(ten):
         f"{ten / 'train.txt'}: no image 'b'."
     ]
     (problem,) = lists(ten, train=train, val=["a7"]).problems
-    assert "2 of 10 images stand in none of train.txt, val.txt: a8.png, a9.png." in problem
+    assert "2 of 10 images appear in none of train.txt, val.txt: a8.png, a9.png." in problem
     (problem,) = lists(ten, train=train, val=["a6", "a7", "a8", "a9"]).problems
-    assert "a6.png: its group 'a6' stands in train and in validation" in problem
+    assert "a6.png: its group 'a6' appears in train and in validation" in problem
 
 
 def test_an_image_twice_in_a_list_is_noticed_or_taken_once(ten):
@@ -156,8 +156,8 @@ def test_a_manifest_with_a_split(ten):
     [
         ([",train", ",", ",test"], "manifest.csv: 1 of 3 rows have no split"),
         ([",train", ",eval", ",test"], "line 3: expected a split of train, .*, found 'eval'"),
-        (["p1,train", "p2,train", "p1,test"], "its group 'p1' stands in train and in test"),
-        (["p1,train", "p2,train", "p1 ,test"], "its group 'p1' stands in train and in test"),
+        (["p1,train", "p2,train", "p1,test"], "its group 'p1' appears in train and in test"),
+        (["p1,train", "p2,train", "p1 ,test"], "its group 'p1' appears in train and in test"),
         ([",test", ",val", ",test"], "Expected training images beside those of"),
     ],
 )

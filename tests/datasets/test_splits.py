@@ -6,8 +6,8 @@ import pytest
 from conftest import SHARED
 
 from ensemble_seg.datasets import all_pairs
-from ensemble_seg.reading.pairs import Pair
 from ensemble_seg.datasets.splits import complete_parts, split_by_group
+from ensemble_seg.reading.pairs import Pair
 
 PARTS = ("train", "validation", "test")
 

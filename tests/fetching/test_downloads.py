@@ -18,6 +18,7 @@ import pytest
 from archives import ARCHIVES, CONTENT, FACTS, ISIC, below, pack, tabled, tree
 from loopback import Loopback
 
+from ensemble_seg.common.files import readable
 from ensemble_seg.fetching import downloads, transfers
 from ensemble_seg.fetching.downloads import download
 
@@ -34,7 +35,7 @@ root, data, name, facts = sys.argv[1], sys.argv[2], sys.argv[3], json.loads(sys.
 package = types.ModuleType("ensemble_seg")
 package.__path__ = [root + "/ensemble_seg"]
 sys.modules["ensemble_seg"] = package
-sys.path.insert(0, root + "/tests")
+sys.path.insert(0, root + "/tests/fetching")
 from archives import tabled
 from ensemble_seg.fetching import downloads, transfers
 downloads.SOURCES = tabled(downloads.SOURCES, facts)
@@ -101,7 +102,7 @@ TABLE = downloads.SOURCES
 @pytest.fixture
 def world(tmp_path, monkeypatch):
     for name in list(os.environ):
-        if name.lower().endswith("_proxy") or name.startswith(("KAGGLE_", "REQUESTS_", "CURL_")):
+        if name.lower().endswith("_proxy") or name.startswith(("REQUESTS_", "CURL_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
@@ -207,7 +208,7 @@ def _(world):
 
 @fault(
     "no network",
-    f"kvasir-seg.zip: {AT}, but no connection to 127.0.0.1 came about. Check the network and run "
+    f"kvasir-seg.zip: {AT}, but could not connect to 127.0.0.1. Check the network and run "
     f"the same command again, or download it in a browser and {BY_HAND}",
 )
 def _(world):
@@ -221,7 +222,7 @@ def _(world):
     f"later, or download it in a browser and {BY_HAND}",
 )
 def _(world):
-    world.patch.setattr(transferring, "TIMEOUT", (1, 0.05))
+    world.patch.setattr(transfers, "TIMEOUT", (1, 0.05))
     world.server.delay = 0.3
     return world.refuse(error=RuntimeError)
 
@@ -398,20 +399,20 @@ def kill_when(world, ready):
 @fault(
     "not enough disk",
     "{folder}: kvasir-seg, archive and unpacked, needs 180.0 kB of free disk, found 100.0 kB. Free "
-    "some space, or name another folder with --data-dir or ENSEMBLE_SEG_DATA_DIR.",
+    "some space, or name another folder.",
 )
 def _(world):
     free(world, 100_000)
     message = world.refuse(error=OSError)
     assert [row[0] for row in world.server.log] == ["HEAD"]
-    needed = extracting.readable(FACTS[KVASIR][0] + int(1.1 * FACTS[KVASIR][0]))
+    needed = readable(FACTS[KVASIR][0] + int(1.1 * FACTS[KVASIR][0]))
     return message.replace(needed, "180.0 kB")
 
 
 @fault(
     "not enough disk to extract",
     "{folder}: extracting kvasir-seg.zip needs 9.0 MB of free disk, found 1.0 MB. Free some "
-    "space, or name another folder with --data-dir or ENSEMBLE_SEG_DATA_DIR.",
+    "space, or name another folder.",
 )
 def _(world):
     world.serve(KVASIR, pack({"Kvasir-SEG/images/a.jpg": bytes(9_000_000)}))
@@ -452,8 +453,8 @@ def _(world):
             self.file.write(chunk)
 
     with world.patch.context() as patch:
-        patch.setattr(transferring, "open", Full, raising=False)
-        patch.setattr(transferring, "CHUNK", 4096)
+        patch.setattr(transfers, "open", Full, raising=False)
+        patch.setattr(transfers, "CHUNK", 4096)
         message = world.refuse(error=OSError)
     assert world.part.stat().st_size == 70_000 // 4096 * 4096
     download("kvasir-seg", world.data)
@@ -482,7 +483,7 @@ def _(world):
 @fault(
     "unwritable folder",
     "{folder}: cannot be written (Not a directory). Change the permissions, or name another "
-    "folder with --data-dir or ENSEMBLE_SEG_DATA_DIR.",
+    "folder.",
 )
 def _(world):
     (world.data.parent / "file").write_text("a file")
@@ -507,39 +508,15 @@ PAGE = "https://www.kaggle.com/datasets/mateuszbuda/lgg-mri-segmentation"
 
 
 @fault(
-    "LGG without Kaggle",
-    "lgg-mri-segmentation.zip: Kaggle gives it after a login only. Expected its client `kaggle` "
-    f"with an API token, found none. Log in at {PAGE}, press Download, put the file at "
-    "{folder}/lgg-mri-segmentation.zip (or {folder}/archive.zip) and run: python -m ensemble_seg "
-    "download lgg-mri --data-dir {folder}. Or install the client (pip install kaggle) with a token "
-    "in KAGGLE_API_TOKEN and run that.",
+    "LGG without a login",
+    f"lgg-mri-segmentation.zip: Kaggle requires a login. Log in at {PAGE}, press Download, put the "
+    "file at {folder}/lgg-mri-segmentation.zip (or {folder}/archive.zip) and run: python -m "
+    "ensemble_seg download lgg-mri --data-dir {folder}. With Kaggle's own client and a token: "
+    "kaggle datasets download mateuszbuda/lgg-mri-segmentation -p {folder}, then the same command.",
 )
 def _(world):
     world.patch.delenv("ENSEMBLE_SEG_MIRROR")
-    world.patch.setenv("PATH", str(world.data))
     return world.refuse("lgg-mri", RuntimeError)
-
-
-@fault(
-    "Kaggle's client fails",
-    "lgg-mri-segmentation.zip: expected it from Kaggle's client, which ended with status 1 and "
-    "said: 403 - Forbidden. Check your token and run the same command again, or log in at "
-    f"{PAGE}, press Download and put the file at {{folder}}/lgg-mri-segmentation.zip.",
-)
-def _(world):
-    kaggle(world, "echo Warning: an old client\necho 403 - Forbidden\nexit 1")
-    return world.refuse("lgg-mri", RuntimeError)
-
-
-def kaggle(world, script):
-    """Put a client of that shell script on PATH, with a token."""
-    client = world.data.parent / "bin" / "kaggle"
-    client.parent.mkdir()
-    client.write_text(f"#!/bin/sh\n{script}\n")
-    client.chmod(0o755)
-    world.patch.setenv("PATH", f"{client.parent}:{os.environ['PATH']}")
-    world.patch.setenv("KAGGLE_API_TOKEN", "token")
-    world.patch.delenv("ENSEMBLE_SEG_MIRROR")
 
 
 @pytest.mark.parametrize(("kind", "message"), FAULTS, ids=[kind for kind, _ in FAULTS])
@@ -556,7 +533,7 @@ def test_kvasir_is_fetched_verified_and_extracted(world, capsys):
     assert download("kvasir-seg", world.data) == world.data / "Kvasir-SEG"
     assert whole(world)
     lines = capsys.readouterr().out.splitlines()
-    size = extracting.readable(FACTS[KVASIR][0])
+    size = readable(FACTS[KVASIR][0])
     assert lines[:4] == [
         f"kvasir-seg: 1 archive, {size}",
         f"  kvasir-seg.zip, {size}, from {world.server.url}/kvasir-seg.zip",
@@ -590,34 +567,6 @@ def test_lgg_is_extracted_once(world, capsys):
     out = capsys.readouterr().out
     assert "no checksum is published" in out
     assert f"lgg-mri-segmentation.zip: sha256 {FACTS[LGG][1]}, not compared" in out
-
-
-def test_lgg_from_kaggles_client(world, tmp_path):
-    (tmp_path / LGG).write_bytes(ARCHIVES[LGG])
-    kaggle(world, f'echo "$@" > {tmp_path}/said; cp {tmp_path}/{LGG} "$5"')
-    download("lgg-mri", world.data)
-    assert tree(world.data) == below("lgg-mri-segmentation/kaggle_3m", CONTENT["kaggle_3m"])
-    folder = world.data / ".download" / "kaggle"
-    command = f"datasets download mateuszbuda/lgg-mri-segmentation -p {folder}"
-    assert (tmp_path / "said").read_text().strip() == command
-    assert not folder.parent.exists()
-
-
-@pytest.mark.parametrize("token", ["file", "kaggle.json", "user and key", "none"])
-def test_kaggles_client_is_asked_only_with_a_token(token, world, tmp_path):
-    kaggle(world, "echo 403 - Forbidden; exit 1")
-    world.patch.delenv("KAGGLE_API_TOKEN")
-    config = tmp_path / "home" / ".kaggle"
-    config.mkdir(parents=True)
-    if token == "file":
-        (config / "access_token").write_text("token")
-    elif token == "kaggle.json":
-        (config / "kaggle.json").write_text("{}")
-    elif token == "user and key":
-        world.patch.setenv("KAGGLE_USERNAME", "user")
-        world.patch.setenv("KAGGLE_KEY", "key")
-    message = world.refuse("lgg-mri", RuntimeError)
-    assert ("Expected its client" in message) == (token == "none")
 
 
 @pytest.mark.parametrize("name", [LGG, "archive.zip"])

@@ -4,8 +4,8 @@ import pytest
 import tensorflow as tf
 
 import ensemble_seg as es
-from ensemble_seg.hardware.normalization import FusedBatchNormalization
 from ensemble_seg.hardware.adam import FusedAdam
+from ensemble_seg.hardware.normalization import FusedBatchNormalization
 
 
 def reference(images, scale, shift, epsilon=1e-3):

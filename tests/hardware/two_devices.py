@@ -1,4 +1,4 @@
-"""Train on two logical CPU devices and on one, and print what came: test_distributing runs this.
+"""Train on two logical CPU devices and on one, and print what came: test_devices runs this.
 
 TensorFlow fixes its devices at start, so this needs a process of its own.
 """
@@ -13,7 +13,7 @@ import tensorflow as tf
 from test_training import StopError, small_model
 
 import ensemble_seg as es
-from ensemble_seg.callbacks import ProgressBar
+from ensemble_seg.runs import KeepState
 
 TWO = ("CPU:0", "CPU:1")
 # 13 images: three batches of 4, shares of 2 and 2, and one of 1, shares of 1 and 0.
@@ -38,11 +38,11 @@ def resumed(data, folder):
         if epoch == 2:
             raise StopError
 
-    ProgressBar.on_epoch_begin = stop
+    KeepState.on_epoch_begin = stop
     try:
         es.train(small_model(SMALL), data, SMALL, runs_dir=folder, devices=TWO)
     except StopError:
-        del ProgressBar.on_epoch_begin
+        del KeepState.on_epoch_begin
     model = small_model(SMALL, seed=9)
     return described(es.train(model, data, SMALL, runs_dir=folder), model)
 
@@ -50,9 +50,7 @@ def resumed(data, folder):
 def real(data, folder):
     """The U-Net in float64, so that no rounding hides a difference."""
     keras.config.set_floatx("float64")
-    preset = SMALL.replace(
-        size=64, batch_size=12, epochs=2, limit=12, keep="best", optimizer="muon"
-    )
+    preset = SMALL.replace(size=64, batch_size=12, epochs=2, limit=12, keep="best")
 
     def in_float64(layer):
         return layer.__class__.from_config({**layer.get_config(), "dtype": "float64"})

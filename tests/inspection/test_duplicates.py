@@ -7,16 +7,16 @@ import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from ensemble_seg.common.files import file_hash
 from ensemble_seg.inspection import duplicates
 from ensemble_seg.inspection.duplicates import (
-    file_hash,
     group_duplicates,
     near_duplicates,
     same_files,
     thumbnail,
 )
-from ensemble_seg.reading.pairs import Pair
 from ensemble_seg.reading.images import small_image
+from ensemble_seg.reading.pairs import Pair
 
 
 def scene(seed, height=200, width=240):

@@ -9,11 +9,10 @@ from test_duplicates import scene
 
 import ensemble_seg as es
 from ensemble_seg.datasets import all_pairs
-from ensemble_seg.inspection.inspecting import write_manifest
-from ensemble_seg.inspection.inspecting import inspect_dataset
-from ensemble_seg.inspection.report import picture, table
 from ensemble_seg.datasets.layouts import find_pairs
 from ensemble_seg.datasets.splits import complete_parts
+from ensemble_seg.inspection.inspecting import inspect_dataset, write_manifest
+from ensemble_seg.inspection.report import picture, table
 
 
 @pytest.fixture
@@ -183,7 +182,7 @@ def test_a_group_in_two_parts_is_a_problem(scenes):
     manifest(scenes, rows | {"s10": (3, "test")})
     found = inspect_dataset(scenes)
     assert not found.is_trainable
-    assert len(with_text(found.problems, "group '3' stands in train and in test")) == 1
+    assert len(with_text(found.problems, "group '3' appears in train and in test")) == 1
 
 
 def test_near_images_of_one_group_are_counted_only(scenes):

@@ -3,8 +3,8 @@ import pytest
 from conftest import save
 
 import ensemble_seg as es
-from ensemble_seg.reading import checking
 from ensemble_seg.datasets import all_pairs
+from ensemble_seg.reading import checking
 
 
 def test_check_counts_ambiguous_pixels(disks):

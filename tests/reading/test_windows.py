@@ -5,9 +5,9 @@ from conftest import save
 from PIL import Image
 from skimage.transform import resize
 
-from ensemble_seg.reading.pairs import Box, Pair
 from ensemble_seg.reading.images import resize_image, small_image
 from ensemble_seg.reading.masks import small_mask
+from ensemble_seg.reading.pairs import Box, Pair
 from ensemble_seg.reading.windows import read_window
 
 NOISE = np.random.default_rng(0).integers(0, 256, (157, 203, 3), "uint8")
