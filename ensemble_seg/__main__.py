@@ -76,6 +76,17 @@ def sample(options: argparse.Namespace) -> None:
     )
 
 
+def convert(options: argparse.Namespace) -> None:
+    """Write the images of a folder, 12 or 16 bits, with 8 bits and one scale."""
+    from .reading.converting import convert_folder
+
+    low, high = convert_folder(options.folder, options.out, options.range)
+    print(
+        f"Images in {options.out}: values {low} to {high} are shown as 0 to 255. For images that "
+        f"go with them, to segment say, add --range {low} {high}."
+    )
+
+
 def train(options: argparse.Namespace) -> None:
     """Train the main and the sampling model and save their ensemble."""
     from . import build_ensemble, load_or_train, save_model
@@ -197,6 +208,17 @@ def _parser() -> argparse.ArgumentParser:
     crop.add_argument("--threshold", type=float, default=3.0, help="ratio to keep (%(default)s)")
     crop.add_argument("--margin", type=int, nargs="+", default=(20, 10), help="pixels (20 10)")
     crop.add_argument("--each-lesion", action="store_true", help="one crop for each lesion")
+
+    scale = add(convert)
+    scale.add_argument("folder", type=Path, metavar="IN", help="folder of images")
+    scale.add_argument("out", type=Path, metavar="OUT", help="folder to make")
+    scale.add_argument(
+        "--range",
+        type=int,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="values that become 0 and 255 (lowest and highest of all files)",
+    )
 
     fit = add(train, experiment)
     fit.add_argument("--devices", nargs="+", help="train on several: GPU:0 GPU:1 (one)")

@@ -10,7 +10,9 @@ AMBIGUOUS_SHARE = 0.01
 FLAT = 5  # side of a square of greys that no edge of a JPEG makes
 FLAT_GREYS = 240  # above, what JPEG makes of 255
 LESION = (0, 1, 255, 65535)  # the values that mean lesion without being asked; 0 for none
-CHOOSE = "Or choose the values that are lesion: --lesion-values {} (lesion_values in Python)."
+MANY = 8  # values, above which a mask is rather one of greys than one of classes
+CHOOSE = "Or choose which values are lesion: --lesion-values {}, say (lesion_values in Python)."
+MIDDLE = "--lesion-values 128-255 (lesion_values in Python)"
 
 
 def mask_from_grey(grey: np.ndarray, name: str = "mask") -> np.ndarray:
@@ -107,15 +109,12 @@ def _has_flat_greys(grey: np.ndarray) -> bool:
 def other_values(values: np.ndarray, name: str) -> ValueError:
     """Return the error for a mask that is not one of two classes: what is in it, and ways on."""
     found, counts = np.unique(values, return_counts=True)
-    share = 100 * counts / counts.sum()
-    order = np.argsort(-counts)[:6]
-    listed = ", ".join(f"{found[index]} ({share[index]:.2g} %)" for index in order)
-    way = CHOOSE.format(" ".join(str(value) for value in found[found > 0][:1]) or "VALUE")
-    if len(found) > 8:
-        way = "Or, if it was resized or comes from a JPEG, cut it in the middle: " + (
-            "--lesion-values 128-255 (lesion_values in Python)."
-        )
+    found = found[np.argsort(-counts, kind="stable")].tolist()
+    way = CHOOSE.format(next((value for value in found if value > 0), 1))
+    if len(found) > MANY:
+        way = f"If it was resized or comes from a JPEG, cut it in the middle: {MIDDLE}."
     return ValueError(
-        f"{name}: expected a mask of two classes, with values 0 and 1 or 0 and 255. Found "
-        f"{len(found)} values, most often {listed}. {ADVICE} {way}"
+        f"{name}: expected a mask of two classes, with values 0 and 1 or 0 and 255 (greys near "
+        f"them in JPEG only). Found {len(found)} values, most often "
+        f"{', '.join(map(str, found[:6]))}. {ADVICE} {way}"
     )

@@ -11,6 +11,7 @@ from PIL import Image
 from .classes import (
     CHOOSE,
     HIGHEST_BACKGROUND,
+    MIDDLE,
     ambiguous_pixels,
     lesion_threshold,
     lesion_value,
@@ -30,8 +31,8 @@ class MaskFile(NamedTuple):
 
     Attributes:
         mask: (H, W) uint8 of 0 and 1.
-        lesion: what marks the lesion: "1", "255", "65535", a colour such as "#800000", or "1 bit";
-            "" where there is no lesion, and where its values were chosen.
+        lesion: what marks the lesion: "1", "255", "255 of 16 bits", "65535", a colour such as
+            "#800000", or "1 bit"; "" where there is no lesion, and where its values were chosen.
         ambiguous: pixels of a JPEG in 16..199, which are cut at 127.
         greys: the file has values near those of background and lesion.
     """
@@ -87,22 +88,25 @@ def mixed_marks(marks: Iterable[tuple[Path, str]]) -> str:
     """Return a message if masks of one set mark the lesion in several ways, "" if they do not.
 
     Where one mask is {0, 1} and another {0, 255}, 255 may well be another class, or a border.
+    White of 8 and of 16 bits is the same, and 1 bit says nothing else than either.
 
     Args:
         marks: the file and `MaskFile.lesion` of each mask.
     """
     first, counts = {}, Counter()
-    for name, mark in marks:
+    for path, mark in marks:
         if mark not in ("", "1 bit"):
             counts[mark] += 1
-            first.setdefault(mark, name)
-    if len(counts) < 2:
+            first.setdefault(mark, path)
+    if len({"255" if mark == "65535" else mark for mark in counts}) < 2:
         return ""
     found = ", ".join(f"{mark} in {n} masks ({first[mark]})" for mark, n in counts.most_common())
     text = f"Expected masks that all mark the lesion with one value. Found {found}."
-    if not all(mark.isdigit() for mark in counts):
+    values = [mark.split()[0] for mark in counts]
+    if not all(value.isdigit() for value in values):
         return f"{text} {ADVICE}"
-    return f"{text} If all of them are lesion, say so: --lesion-values {' '.join(sorted(counts))}."
+    chosen = " ".join(sorted(set(values), key=int))
+    return f"{text} If all of them are lesion, say so: --lesion-values {chosen}."
 
 
 def small_mask(
@@ -162,10 +166,11 @@ def _from_lossy(grey: np.ndarray, name: str) -> MaskFile:
 
 def _from_values(values: np.ndarray, name: str) -> MaskFile:
     if values.dtype == bool:
-        return MaskFile(values.view("uint8"), "1 bit" if values.any() else "")
+        return MaskFile(values.astype("uint8"), "1 bit" if values.any() else "")
     value = lesion_value(values, name)
     mask = (values == value).view("uint8")
-    return MaskFile(mask, str(value) if mask.any() else "")
+    mark = f"{value} of 16 bits" if value == 255 and values.dtype != np.uint8 else str(value)
+    return MaskFile(mask, mark if mask.any() else "")
 
 
 def _from_palette(stored: Stored, name: str) -> MaskFile:
@@ -193,7 +198,7 @@ def _chosen(stored: Stored, lesion_values: LesionValues, name: str) -> np.ndarra
         raise ValueError(
             f"{name}: expected a file that keeps its values, found JPEG or lossy WebP, in which "
             f"{' '.join(map(str, lesion_values[:6]))} cannot be told from values near them. Save "
-            "the mask as PNG, or cut it in the middle with --lesion-values 128-255."
+            f"the mask as PNG, or cut it in the middle: {MIDDLE}."
         )
     values = stored.values
     if values.dtype == bool:  # white may be called 1 or 255

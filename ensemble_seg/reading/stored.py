@@ -78,8 +78,8 @@ def _grey_values(picture: Image.Image, path: str | Path, lossy: bool) -> np.ndar
     if picture.mode == "LA":
         return np.asarray(picture)[..., 0]
     if picture.mode not in ("RGB", "RGBA", "RGBX", "CMYK", "YCbCr"):
-        what = "32-bit floats" if picture.mode == "F" else f"the colour mode {picture.mode}"
-        raise ValueError(f"{path}: expected a grey mask of whole numbers, found {what}. {ADVICE}")
+        what = "float32" if picture.mode == "F" else f"the colour mode {picture.mode}"
+        raise ValueError(f"{path}: expected whole numbers 0..65535, found {what}. {ADVICE}")
     return _one_channel(np.asarray(picture.convert("RGB")), path, lossy)
 
 
