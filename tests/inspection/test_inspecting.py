@@ -93,7 +93,7 @@ def test_warnings_do_not_make_training_impossible(scenes):
     save(scenes / "masks" / "s02.png", np.full((100, 120), 255, "uint8"))
     (scenes / "masks" / "s03.png").unlink()
     disk = np.hypot(*np.mgrid[-50:50, -60:60]) < 30
-    path = save(scenes / "masks" / "s03.jpg", disk.astype("uint8") * 255, quality=20)
+    path = save(scenes / "masks" / "s03.jpg", disk.astype("uint8") * 255, quality=60)
     greys = np.asarray(Image.open(path))
     ambiguous = ((greys > 15) & (greys < 200)).sum()
     assert ambiguous > 0

@@ -14,7 +14,7 @@ def as_jpeg(folder, *names):
     for name in names:
         grey = es.read_mask(folder / "masks" / f"{name}.png") * 255
         (folder / "masks" / f"{name}.png").unlink()
-        path = save(folder / "masks" / f"{name}.jpg", grey, quality=20)
+        path = save(folder / "masks" / f"{name}.jpg", grey, quality=80)
         greys += np.asarray(Image.open(path)).ravel().tolist()
     return sum(15 < grey < 200 for grey in greys)
 
