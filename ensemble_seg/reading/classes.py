@@ -93,17 +93,33 @@ def ambiguous_pixels(grey: np.ndarray) -> int:
 
 
 def _has_flat_greys(grey: np.ndarray) -> bool:
-    """Say whether a square of FLAT pixels has nothing but greys: an edge is narrower."""
-    between = (grey > CLEAR_BACKGROUND) & (grey < FLAT_GREYS)
-    rows, columns = np.nonzero(between)
-    height, width = grey.shape
-    inside = (rows <= height - FLAT) & (columns <= width - FLAT)
-    rows, columns = rows[inside], columns[inside]
-    for down in range(FLAT):
-        for right in range(FLAT):
-            still = between[rows + down, columns + right]
-            rows, columns = rows[still], columns[still]
-    return bool(len(rows))
+    """Say whether a square of FLAT pixels a side has nothing but greys: an edge is narrower."""
+    # Every such square has one pixel of those in each FLAT-th row and column.
+    rows, columns = np.nonzero(_between(grey[::FLAT, ::FLAT]))
+    for row, column in zip((rows * FLAT).tolist(), (columns * FLAT).tolist(), strict=True):
+        top, left = max(0, row - FLAT + 1), max(0, column - FLAT + 1)
+        around = grey[top : row + FLAT, left : column + FLAT]
+        if _has_run(around[row - top]) and _has_run(around[:, column - left]):
+            around = _between(around)
+            for _ in range(FLAT - 1):
+                around = around[1:] & around[:-1]
+                around = around[:, 1:] & around[:, :-1]
+            if around.any():
+                return True
+    return False
+
+
+def _has_run(line: np.ndarray) -> bool:
+    length = 0
+    for value in line.tolist():
+        length = length + 1 if CLEAR_BACKGROUND < value < FLAT_GREYS else 0
+        if length == FLAT:
+            return True
+    return False
+
+
+def _between(grey: np.ndarray) -> np.ndarray:
+    return (grey > CLEAR_BACKGROUND) & (grey < FLAT_GREYS)
 
 
 def other_values(values: np.ndarray, name: str) -> ValueError:
