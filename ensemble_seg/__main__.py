@@ -104,14 +104,10 @@ def train(options: argparse.Namespace) -> None:
 
 def evaluate(options: argparse.Namespace) -> None:
     """Print the score table of the trained models on the test images."""
-    from . import build_ensemble, eight_views, evaluate, load_or_train, load_run, score_table
-    from .runs import run_path
+    from . import build_ensemble, eight_views, evaluate, score_table
 
     data, preset = _experiment(options)
-    models = {}
-    for name in ("main", "sampling"):
-        load_run(run_path(data, preset, name, options.runs_dir))
-        models[name] = load_or_train(name, data, preset, options.runs_dir).model
+    models = {name: run.model for name, run in _trained(data, preset, options).items()}
     models["ensemble"] = build_ensemble(list(models.values()), preset.weights)
     if options.eight_views:
         models = {name: eight_views(model) for name, model in models.items()}
@@ -120,27 +116,39 @@ def evaluate(options: argparse.Namespace) -> None:
 
 
 def predict(options: argparse.Namespace) -> None:
-    """Write masks, overlays and disagreement maps for a folder of images."""
+    """Write masks, overlays and disagreement maps for a folder of images, or one image."""
     import keras
     from tqdm import tqdm
 
-    from . import eight_views, predict_folder
-    from .runs import run_path
+    from . import build_ensemble, eight_views, predict_folder
 
-    model = options.model
-    if model is None:
+    if options.model is None:
         data, preset = _experiment(options)
-        model = run_path(data, preset, "ensemble", options.runs_dir) / "model.keras"
-    if not Path(model).is_file():
+        runs = _trained(data, preset, options).values()
+        network = build_ensemble([run.model for run in runs], preset.weights)
+        files = [run.path / "model.keras" for run in runs]
+    elif options.model.is_file():
+        network, files = keras.saving.load_model(options.model, compile=False), [options.model]
+    else:
         raise FileNotFoundError(
-            f"{model}: no such model. Train it first (python -m ensemble_seg train), or name one "
-            "with --model."
+            f"{options.model.absolute()}: no such model. Train it first (python -m ensemble_seg "
+            "train), or name one with --model."
         )
-    network = keras.saving.load_model(model, compile=False)
     if options.eight_views:
         network = eight_views(network)
-    number = predict_folder(network, options.folder, options.out, progress=tqdm)
-    print(f"{number} images: masks/, overlays/ and disagreement/ in {options.out}")
+    number = predict_folder(network, options.images, options.out, tqdm, files)
+    print(f"{number} images: masks/, overlays/ and disagreement/ in {options.out.absolute()}")
+
+
+def _trained(data, preset, options: argparse.Namespace) -> dict:
+    """Return the finished runs of both models; they are refused where they saw other data."""
+    from . import load_or_train, load_run
+    from .runs import run_path
+
+    names = ("main", "sampling")
+    for name in names:
+        load_run(run_path(data, preset, name, options.runs_dir))
+    return {name: load_or_train(name, data, preset, options.runs_dir) for name in names}
 
 
 def _experiment(options: argparse.Namespace):
@@ -154,6 +162,10 @@ def _experiment(options: argparse.Namespace):
 
 def _lesion_values(options: argparse.Namespace) -> str | None:
     return " ".join(options.lesion_values) if options.lesion_values else None
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser()  # which no shell does in --out=~/results
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -181,30 +193,30 @@ def _parser() -> argparse.ArgumentParser:
 
     fetch = add(download)
     fetch.add_argument("name", help="kvasir-seg, isic-2018 (13.8 GB) or lgg-mri (says what to do)")
-    fetch.add_argument("--data-dir", type=Path, help="where the data set goes (data)")
+    fetch.add_argument("--data-dir", type=_path, help="where the data set goes (data)")
 
     look = add(check, masks)
     look.add_argument("dataset", nargs="?", help="a name or a folder (phantoms)")
     look.add_argument("--data-dir", help="folder of the named data sets")
     look.add_argument(
-        "--picture", type=Path, metavar="FILE.png", help="draw lesion sizes and leaks"
+        "--picture", type=_path, metavar="FILE.png", help="draw lesion sizes and leaks"
     )
     look.add_argument(
         "--write-manifest",
-        type=Path,
+        type=_path,
         metavar="FILE.csv",
         help="a manifest in which near duplicates share a group",
     )
 
     draw = add(phantoms)
-    draw.add_argument("out", type=Path, help="folder to make")
+    draw.add_argument("out", type=_path, help="folder to make")
     draw.add_argument("--count", type=int, default=240)
     draw.add_argument("--seed", type=int, default=0)
     draw.add_argument("--fraction", type=float, help="lesion fraction of every image")
 
     crop = add(sample, masks)
-    crop.add_argument("folder", type=Path, metavar="IN", help="folder of a data set")
-    crop.add_argument("out", type=Path, metavar="OUT", help="folder to make")
+    crop.add_argument("folder", type=_path, metavar="IN", help="folder of a data set")
+    crop.add_argument("out", type=_path, metavar="OUT", help="folder to make")
     crop.add_argument("--threshold", type=float, default=3.0, help="ratio to keep (%(default)s)")
     crop.add_argument("--margin", type=int, nargs="+", default=(20, 10), help="pixels (20 10)")
     crop.add_argument("--each-lesion", action="store_true", help="one crop for each lesion")
@@ -228,9 +240,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(evaluate, experiment, views)
     use = add(predict, experiment, views)
-    use.add_argument("folder", type=Path, help="images, of any size")
-    use.add_argument("--out", type=Path, default=Path("predictions"), help="(%(default)s)")
-    use.add_argument("--model", type=Path, help="a saved model; the trained ensemble by default")
+    use.add_argument("images", type=_path, help="a folder of images of any size, or one of them")
+    use.add_argument("--out", type=_path, default=Path("predictions"), help="(%(default)s)")
+    use.add_argument("--model", type=_path, help="a saved model; the trained ensemble by default")
     return parser
 
 

@@ -1,16 +1,18 @@
 """A sampled data set as files, as the authors' own repository writes it."""
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from PIL import Image
 
 from .common.files import whole
-from .datasets import Split, all_pairs
+from .datasets import Split
+from .datasets.dataset import given_parts
+from .datasets.splits import complete_parts
 from .reading.checking import check_pairs
 from .reading.lesion_values import chosen_lesion_values
-from .reading.pairs import Box
+from .reading.pairs import Box, Pair
 from .reading.windows import read_window
 from .sampling import Counts, crop_split
 
@@ -26,7 +28,9 @@ def write_crops(
     """Crop a data set around its lesions and write images/, masks/ and manifest.csv.
 
     Crops keep their resolution. Images and masks (0 and 255) are PNG; the manifest has group,
-    source and window of each. The folder appears whole or not at all.
+    split, source and window of each. The split is that of `load_dataset`, so that no image is a
+    test image here and cropped into the training part there; a set too small for a split has none.
+    The folder appears whole or not at all.
 
     Args:
         folder: data set in one of the layouts of `layouts.find_pairs`.
@@ -38,29 +42,43 @@ def write_crops(
         FileExistsError: `out` exists.
         ValueError: bad files, or nothing is left to crop.
     """
-    folder, out = Path(folder), Path(out)
+    folder, out = Path(folder).expanduser().absolute(), Path(out).expanduser().absolute()
     if out.exists():
         raise FileExistsError(f"{out}: exists. Remove it or name another folder.")
-    pairs = all_pairs(folder)
+    parts = _parts(given_parts(folder))
+    pairs = tuple(pair for part in parts.values() for pair in part)
     values = chosen_lesion_values(lesion_values)
     check_pairs(pairs, values)
     whole_images = Split(pairs, "all", folder, None, values)
     split, counts = crop_split(whole_images, threshold, margin, each_lesion)
     with whole(out) as partial:
-        _write(split, folder, partial)
+        _write(split, parts, folder, partial)
     return counts
 
 
-def _write(crops: Split, folder: Path, out: Path) -> None:
+def _parts(given: dict[str, list[Pair]]) -> dict[str, Sequence[Pair]]:
+    """Return the parts as `load_dataset` makes them; all under "" where that is impossible."""
+    try:
+        return complete_parts(given)
+    except ValueError:
+        if set(given) <= {"", "train"}:
+            return {"": [pair for pairs in given.values() for pair in pairs]}
+        raise
+
+
+def _write(crops: Split, parts: dict[str, Sequence[Pair]], folder: Path, out: Path) -> None:
+    part_of = {pair: part for part, pairs in parts.items() for pair in pairs}
     for kind in ("images", "masks"):
         (out / kind).mkdir(parents=True)
     with open(out / "manifest.csv", "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
-        table.writerow(["image", "mask", "group", "source", *Box._fields])
+        table.writerow(["image", "mask", "group", "split", "source", *Box._fields])
         for number, (pair, box) in enumerate(crops.windows):
             name = f"{pair.image.stem}_{number:05d}.png"
             image, mask = read_window(pair, box, crops.lesion_values)
             Image.fromarray(image).save(out / "images" / name)
             Image.fromarray(mask * 255).save(out / "masks" / name)
-            source = pair.image.relative_to(folder).as_posix()
-            table.writerow([f"images/{name}", f"masks/{name}", pair.group, source, *box])
+            inside = pair.image.is_relative_to(folder)
+            source = (pair.image.relative_to(folder) if inside else pair.image).as_posix()
+            files = f"images/{name}", f"masks/{name}"
+            table.writerow([*files, pair.group, part_of[pair], source, *box])

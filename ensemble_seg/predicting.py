@@ -1,7 +1,8 @@
 """Masks for images of any size, given back at their own size, and eight views of each image."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,12 +12,15 @@ from keras import ops
 from PIL import Image
 
 from .common.errors import invalid
-from .common.files import whole
+from .common.files import file_hash
+from .common.results import require_own, results_folder
+from .datasets.inputs import data_root, input_images
 from .ensembling import build_ensemble, ensemble_members
-from .reading.images import SUFFIXES, image_files, read_image, resize_image
+from .reading.images import read_image, resize_image, small_image
 
 CONTOUR = (230, 159, 0)
 BAND = 64  # rows of a map enlarged at once: they stay in the processor's cache
+TRIAL_SIZE = 32
 # Swap rows and columns, flip top and bottom, flip left and right: the symmetries of a square.
 VIEWS = tuple(itertools.product((False, True), repeat=3))
 
@@ -82,41 +86,48 @@ def predict_folder(
     folder: str | Path,
     out: str | Path,
     progress: Callable = iter,
+    model_files: Sequence[Path] = (),
 ) -> int:
     """Write masks/, overlays/ and disagreement/ for every image of a folder, as PNG.
 
     Masks are 0 and 255, disagreement maps 0..255 for 0..1. All have the size of their image.
+    predictions.json beside them lists what was written and by which model. All images are read
+    before the first is segmented, and results appear when all are there; they replace those of an
+    earlier call, and nothing else.
 
     Args:
         model: from `unet` or `build_ensemble`.
-        folder: images, not searched below.
+        folder: images, not searched below, or one image. Masks beside them are left out, as
+            `datasets.inputs.input_images` tells; what is not read is printed.
         out: folder to write to; made where missing.
         progress: wraps the list of files, tqdm say.
+        model_files: what the model was read from, for predictions.json.
 
     Returns:
         The number of images.
 
     Raises:
-        ValueError: no images in the folder, two of one stem, or one that cannot be read.
+        FileNotFoundError: there is no such folder.
+        FileExistsError: `out` holds anything that an earlier call has not written.
+        ValueError: no images in the folder, two of one stem, or one that cannot be read; `out` in
+            the data set that the images belong to.
     """
-    files = image_files(Path(folder))
-    if not files or len({file.stem for file in files}) < len(files):
-        raise ValueError(
-            f"{folder}: expected image files ({', '.join(SUFFIXES)}), each with a stem of its "
-            f"own. Found {len(files)} files, {len({file.stem for file in files})} stems."
-        )
-    for file in progress(files):
-        image = read_image(file)
-        result = predict_image(model, image)
-        pictures = {
-            "masks": result.mask * np.uint8(255),
-            "overlays": overlay(image, result.mask),
-            "disagreement": np.round(result.disagreement * 255).astype("uint8"),
-        }
-        for kind, picture in pictures.items():
-            with whole(Path(out) / kind / f"{file.stem}.png") as partial:
-                # Level 6, the usual one, takes far longer and saves little.
-                Image.fromarray(picture).save(partial, compress_level=1)
+    folder, out = (Path(path).expanduser().absolute() for path in (folder, out))
+    files, notes = input_images(folder)
+    _require_apart(out, folder)
+    require_own(out)
+    _require_readable(files)
+    for note in notes:
+        print(note)
+    about = {
+        "made by": "python -m ensemble_seg predict",
+        "model": model.name,
+        "model files": {str(file): file_hash(file) for file in model_files},
+        "images": str(folder),
+    }
+    with results_folder(out, about) as results:
+        for file in progress(files):
+            _write_results(model, file, results)
     return len(files)
 
 
@@ -190,6 +201,35 @@ class AverageViews(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         batch, *rest = input_shape
         return (batch and batch // len(VIEWS), *rest)
+
+
+def _require_apart(out: Path, images: Path) -> None:
+    root = data_root(images)
+    if out.resolve().is_relative_to(root.resolve()):
+        raise ValueError(
+            f"{out}: in the folder of the images ({root}), where results could be taken for its "
+            f"masks. Name a folder outside it, with --out {root.parent / 'predictions'} say."
+        )
+
+
+def _require_readable(files: Sequence[Path]) -> None:
+    with ThreadPoolExecutor() as threads:
+        for _ in threads.map(lambda file: small_image(file, TRIAL_SIZE), files):
+            pass
+
+
+def _write_results(model: keras.Model, file: Path, out: Path) -> None:
+    image = read_image(file)
+    result = predict_image(model, image)
+    pictures = {
+        "masks": result.mask * np.uint8(255),
+        "overlays": overlay(image, result.mask),
+        "disagreement": np.round(result.disagreement * 255).astype("uint8"),
+    }
+    for kind, picture in pictures.items():
+        (out / kind).mkdir(exist_ok=True)
+        # Level 6, the usual one, takes far longer and saves little.
+        Image.fromarray(picture).save(out / kind / f"{file.stem}.png", compress_level=1)
 
 
 def _enlarged(lesion: np.ndarray, shape: tuple[int, int]) -> Prediction:

@@ -193,7 +193,7 @@ def run_path(data: Dataset, preset: Preset, name: str, runs_dir: str | Path | No
     """
     runs_dir = runs_dir or os.environ.get("ENSEMBLE_SEG_RUNS_DIR") or "runs"
     without = {field: getattr(preset.base, field) for field in WITHOUT_EFFECT.get(name, ())}
-    return Path(runs_dir) / data.name / preset.replace(**without).label / name
+    return Path(runs_dir).expanduser() / data.name / preset.replace(**without).label / name
 
 
 def load_run(path: str | Path) -> Run:

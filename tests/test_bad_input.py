@@ -415,11 +415,11 @@ def _(folder, patch):
 
 @refused(
     "manifest with an unknown split",
-    "{folder}/manifest.csv, line 2: expected a split of train, validation, val, test, found "
-    "'training'.",
+    "{folder}/manifest.csv, line 2: expected a split of train, training, validation, valid, val, "
+    "test, testing, found 'holdout'.",
 )
 def _(folder, patch):
-    manifest(folder, [row(0, split="training")])
+    manifest(folder, [row(0, split="holdout")])
 
 
 @refused(

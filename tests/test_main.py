@@ -1,4 +1,5 @@
 import csv
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -99,7 +100,7 @@ def test_train_evaluate_predict(disks, tmp_path, capsys):
         (["train", "--preset", "quick,epochs=none"], "`epochs`. Expected a value of type int"),
         (
             ["train", "--dataset", "lgg-mri"],
-            "'lgg-mri': no folder data/lgg-mri-segmentation. Get it with",
+            f"'lgg-mri': no folder {Path.cwd()}/data/lgg-mri-segmentation. Get it with",
         ),
         (["predict", ".", "--model", "nowhere.keras"], "nowhere.keras: no such model"),
     ],

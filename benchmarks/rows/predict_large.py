@@ -65,7 +65,7 @@ def task(mode: str, folder: Path) -> Callable[[], object]:
     model = es.build_ensemble([es.unet(preset.replace(seed=seed)) for seed in (0, 1)])
     model(np.zeros((1, *model.input_shape[1:]), "float32"))
     if mode == "files":
-        return lambda: es.predict_folder(model, folder / "images", folder / "predictions")
+        return lambda: es.predict_folder(model, folder / "images", folder.with_name("predictions"))
     return lambda: es.predict_image(model, es.read_image(file))
 
 

@@ -185,7 +185,7 @@ def load_dataset(
     folder = find_folder(name, data_dir)
     label = name if name in NAMES else folder.resolve().name
     values = chosen_lesion_values(lesion_values)
-    parts = complete_parts(_sound_parts(folder), seed)
+    parts = complete_parts(given_parts(folder), seed)
     splits = {part: Split(parts[part], part, folder, None, values) for part in PARTS}
     data = Dataset(label, **splits)
     return data if empty else data.without_empty()
@@ -197,8 +197,24 @@ def all_pairs(folder: str | Path) -> tuple[Pair, ...]:
     Raises:
         ValueError: as `load_dataset`.
     """
-    parts = _sound_parts(Path(folder))
+    parts = given_parts(folder)
     return tuple(pair for pairs in parts.values() for pair in pairs)
+
+
+def given_parts(folder: str | Path) -> dict[str, list[Pair]]:
+    """Return the pairs of a folder by the part that they are given to, "" where nobody did.
+
+    Raises:
+        ValueError, FileNotFoundError: as `load_dataset`.
+    """
+    folder = _absolute(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: no such folder. Expected that of a data set.")
+    parts, problems, _ = find_pairs(folder)
+    if problems:
+        more = f"({len(problems) - 1} more: python -m ensemble_seg check {folder} lists them.)"
+        raise ValueError(f"{problems[0]} {more}" if problems[1:] else problems[0])
+    return parts
 
 
 def find_folder(name: str, data_dir: str | Path | None = None) -> Path:
@@ -211,7 +227,7 @@ def find_folder(name: str, data_dir: str | Path | None = None) -> Path:
     if name == PHANTOMS and data_dir is None:
         return _packaged(PHANTOMS)
     if name in NAMES:
-        data_dir = Path(data_dir or os.environ.get("ENSEMBLE_SEG_DATA_DIR") or "data")
+        data_dir = _absolute(data_dir or os.environ.get("ENSEMBLE_SEG_DATA_DIR") or "data")
         folder = data_dir / (SOURCES[name].folder if name in SOURCES else name)
         if not folder.is_dir():
             raise FileNotFoundError(
@@ -220,20 +236,19 @@ def find_folder(name: str, data_dir: str | Path | None = None) -> Path:
                 f"{folder.name}/."
             )
         return folder
-    if Path(name).is_dir():
-        return Path(name)
+    folder = _absolute(name)
+    if folder.is_dir():
+        return folder
+    if folder.is_file():
+        raise ValueError(f"{folder}: expected the folder of a data set, found a file.")
     raise ValueError(
-        f"Unknown data set '{name}'.{suggest(name, NAMES)} "
-        f"Expected {', '.join(NAMES)}, or a folder with images/ and masks/ in it."
+        f"Unknown data set '{name}'.{suggest(name, NAMES)} Expected {', '.join(NAMES)}, or a "
+        f"folder with images/ and masks/ in it. There is no folder {folder}."
     )
 
 
-def _sound_parts(folder: Path) -> dict[str, list[Pair]]:
-    parts, problems = find_pairs(folder)
-    if problems:
-        more = f"({len(problems) - 1} more: python -m ensemble_seg check {folder} lists them.)"
-        raise ValueError(f"{problems[0]} {more}" if problems[1:] else problems[0])
-    return parts
+def _absolute(path: str | Path) -> Path:
+    return Path(path).expanduser().absolute()
 
 
 def _packaged(folder: str) -> Path:

@@ -8,6 +8,15 @@ import numpy as np
 from ..reading.pairs import Pair
 
 PARTS = {"train": 0.7, "validation": 0.1, "test": 0.2}
+SPLITS = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "test": "test",
+    "testing": "test",
+}  # what people call the parts, in lower case
 
 
 def complete_parts(parts: dict[str, list[Pair]], seed: int = 0) -> dict[str, tuple[Pair, ...]]:

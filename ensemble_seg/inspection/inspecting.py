@@ -14,7 +14,7 @@ from ..common.files import file_hash, whole
 from ..datasets import Dataset, Split, find_folder
 from ..datasets.dataset import NAMES
 from ..datasets.layouts import find_pairs
-from ..datasets.manifests import Listing
+from ..datasets.pairing import Listing
 from ..datasets.splits import complete_parts
 from ..reading.checking import require_size
 from ..reading.images import open_picture, orientation, picture_size, small_image
@@ -62,7 +62,8 @@ def inspect_dataset(
     found = Inspection(label, folder, split, records, tuple(exact), near, "", (), ())
     splits = {part: Split(parts[part], part, folder, None, values) for part in parts}
     digest = "" if problems else Dataset(label, **splits).hash
-    found = replace(found, hash=digest, problems=tuple(problems), warnings=tuple(warnings(found)))
+    told = (*listing.notes, *warnings(found))
+    found = replace(found, hash=digest, problems=tuple(problems), warnings=told)
     return replace(found, text=table(found))
 
 
@@ -102,7 +103,7 @@ def write_manifest(found: Inspection, path: str | Path) -> int:
 def _listed(folder: Path) -> tuple[Listing, list[str]]:
     try:
         listing = find_pairs(folder)
-    except (OSError, ValueError, csv.Error) as error:
+    except (OSError, ValueError) as error:
         return Listing({}, []), [f"{folder}: its files cannot be listed ({error})."]
     return listing, list(listing.problems)
 

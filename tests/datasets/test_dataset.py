@@ -147,7 +147,7 @@ def test_doubled_stem(disks):
 
 
 def test_empty_folder(tmp_path):
-    with pytest.raises(ValueError, match=r"images: expected image files .*found none"):
+    with pytest.raises(ValueError, match=r"expected image files .* Found nothing\."):
         es.load_dataset(tmp_path)
 
 

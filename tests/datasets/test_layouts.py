@@ -77,7 +77,7 @@ def test_lgg_by_patient_with_slices_in_numeric_order(tmp_path):
     touch(tree, "data.csv", "README.md")
     shutil.copytree(tree, tmp_path / "lgg-mri-segmentation" / "kaggle_3m")
     for folder in (tmp_path, tree):
-        parts, problems = find_pairs(folder)
+        parts, problems, _ = find_pairs(folder)
         assert problems == []
         assert [pair.image.stem.split("_")[-1] for pair in parts[""][:4]] == ["1", "2", "10", "21"]
         assert [pair.group for pair in parts[""]] == ["TCGA_CS_4941"] * 8 + ["TCGA_DU_5849"] * 4
