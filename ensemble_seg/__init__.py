@@ -12,7 +12,12 @@ from . import plots
 from .datasets import Dataset, Split, load_dataset
 from .datasets.folds import k_folds
 from .datasets.phantoms import draw_phantom, write_phantoms
-from .ensembling import WeightedAverage, average_probabilities, build_ensemble, fit_weights
+from .ensembling import (
+    WeightedAverage,
+    average_probabilities,
+    build_ensemble,
+    fit_weights,
+)
 from .evaluation import (
     Interval,
     Scores,
@@ -43,8 +48,10 @@ from .sampling import (
     lesion_boxes,
     lesion_crops,
     sampling_data,
+    shift_crops,
 )
 from .training import load_or_train, train
+from .zooming import fit_zoom, zoom_ensemble
 
 sampled = sampling_data  # its earlier name
 
@@ -74,6 +81,7 @@ __all__ = [
     "evaluate",
     "exponential_loss",
     "fit_weights",
+    "fit_zoom",
     "imbalance_ratio",
     "inspect_dataset",
     "k_folds",
@@ -101,7 +109,9 @@ __all__ = [
     "save_model",
     "score",
     "score_table",
+    "shift_crops",
     "train",
     "unet",
     "write_phantoms",
+    "zoom_ensemble",
 ]

@@ -10,6 +10,8 @@ import keras
 import numpy as np
 
 from .common.errors import suggest
+from .encoders.efficientnet_lite import SKIPS, efficientnet_lite0
+from .encoders.weights import load_encoder
 from .hardware.normalization import FusedBatchNormalization
 from .hardware.precision import dtype_policy, precision_policy
 from .presets import Preset
@@ -57,9 +59,11 @@ def unet(preset: Preset, name: str = "unet") -> keras.Model:
             input_shape=(preset.size, preset.size, 3),
             classes=2,
             activation="linear",
-            encoder_weights=preset.encoder_weights,
+            encoder_weights="imagenet" if preset.encoder_weights == "imagenet" else None,
             encoder_freeze=preset.encoder_freeze,
         )
+        if preset.encoder_weights not in ("imagenet", None):
+            load_encoder(network, preset.backbone, preset.encoder_weights, sm)
         for layer in network.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.momentum = BATCH_NORM_MOMENTUM
@@ -98,6 +102,9 @@ def _segmentation_models():
     with contextlib.redirect_stdout(io.StringIO()):
         import segmentation_models
     segmentation_models._KERAS_LAYERS = _LAYERS
+    factory = type(segmentation_models.Backbones)
+    factory._models_update["efficientnetlite0"] = (efficientnet_lite0, lambda image, **_: image)
+    factory._default_feature_layers["efficientnetlite0"] = SKIPS
     return segmentation_models
 
 

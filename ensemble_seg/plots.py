@@ -10,6 +10,7 @@ from skimage.segmentation import find_boundaries
 
 from .datasets.phantoms import draw_phantom
 from .evaluation import Scores, bootstrap_mean
+from .reading.pairs import Box
 from .sampling import imbalance_ratio, lesion_box
 
 ORANGE, SKY, GREEN, YELLOW = "#E69F00", "#56B4E9", "#009E73", "#F0E442"
@@ -164,6 +165,39 @@ def sampling_steps(
     axes[2].set_title("3. margin for context")
     axes[3].imshow(_uint8(image[box.top : box.bottom, box.left : box.right]))
     axes[3].set_title(f"4. crop, {box.right - box.left} x {box.bottom - box.top} px")
+    bare(axes)
+    plt.tight_layout()
+
+
+def zoom_steps(
+    image: np.ndarray,
+    box: np.ndarray,
+    crop: np.ndarray,
+    before: np.ndarray,
+    near: np.ndarray,
+    after: np.ndarray,
+) -> None:
+    """Show the zoom ensemble on one image: main model, box, crop, sampling model, vote.
+
+    Args:
+        image, crop: (S, S, 3), RGB 0..255.
+        before, near, after: (S, S) probabilities of the lesion: the main model's, the sampling
+            model's of the crop, and the vote.
+        box: top, left, bottom, right in pixels.
+    """
+    _, axes = plt.subplots(1, 5, figsize=(13, 3))
+    shown = {
+        "image and box": _uint8(image),
+        "main model": before,
+        "the box, enlarged": _uint8(crop),
+        "sampling model": near,
+        "put back and averaged": after,
+    }
+    for axis, (title, values) in zip(axes, shown.items(), strict=True):
+        axis.imshow(values, cmap="cividis", vmin=0, vmax=1)
+        axis.set_title(title, fontsize=10)
+    for axis in (axes[0], axes[1], axes[4]):
+        _rectangle(axis, Box(*map(float, box)), ORANGE)
     bare(axes)
     plt.tight_layout()
 

@@ -5,6 +5,7 @@ import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from .common.errors import checked_weights, invalid, suggest
 
@@ -16,8 +17,9 @@ class Preset:
     Attributes:
         name: the preset this one is, or is a variant of.
         size: side of the square network input, pixels, a multiple of 32.
-        backbone: encoder name known to segmentation_models.
-        encoder_weights: "imagenet", or None for a random start.
+        backbone: encoder name known to segmentation_models, or "efficientnetlite0".
+        encoder_weights: "imagenet", None for a random start, or a file of the encoder's weights
+            (`.weights.h5` or `.keras`). Those of efficientnetlite0 come with the module.
         encoder_freeze: keep the encoder's convolutions as they are.
         batch_size: images a step.
         epochs: passes over the training set.
@@ -29,6 +31,8 @@ class Preset:
         loss: a key of `ensemble_seg.LOSSES`.
         threshold: the sampling model takes images with background / lesion >= threshold.
         margin: context around a lesion box, pixels, tried from first to last on each side.
+        shift: share of its sides by which a crop moves at random; 0, as published, keeps the
+            lesion in the middle.
         weights: of main and sampling model in the ensemble.
         augment: random flips, quarter turns, brightness and contrast while training.
         warp: with `augment`, also turn by any angle and zoom each side by a factor of up to 1 +
@@ -60,6 +64,7 @@ class Preset:
     loss: str = "exponential"
     threshold: float = 3.0
     margin: tuple[int, ...] = (20, 10)
+    shift: float = 0.0
     weights: tuple[float, ...] = (1.01, 1.0)
     augment: bool = False
     warp: float = 0.0
@@ -154,17 +159,26 @@ _RULES = {
     "weight_decay": _SHARE,
     "warp": _SHARE,
     "threshold": ("a ratio of at least 0", lambda value: 0 <= value < math.inf),
+    "shift": ("a share from 0 to 1", lambda value: 0 <= value <= 1),
     "margin": (
         "non-negative whole pixels",
         lambda value: all(pixels == int(pixels) >= 0 for pixels in value),
     ),
-    "encoder_weights": _one_of("imagenet", None),
+    "encoder_weights": (
+        "'imagenet', None, or a file (.weights.h5, .keras)",
+        lambda value: (
+            value in ("imagenet", None)
+            or (str(value).endswith((".weights.h5", ".keras")) and Path(value).is_file())
+        ),
+    ),
     "keep": _one_of("best", "last"),
     "precision": _one_of("auto", "float32", "mixed_bfloat16", "mixed_float16"),
 }
 
 
 def _to_text(value) -> str:
+    if isinstance(value, str | Path) and os.sep in str(value):
+        return Path(value).name  # a label is the name of a folder
     return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 

@@ -20,7 +20,7 @@ from .hardware.devices import copy_weights
 from .presets import Preset
 
 MONITOR = "val_dice"
-WITHOUT_EFFECT = {"main": ("threshold", "margin", "weights"), "sampling": ("weights",)}
+WITHOUT_EFFECT = {"main": ("threshold", "margin", "shift", "weights"), "sampling": ("weights",)}
 REMOVED = {"optimizer": "adam"}  # settings of earlier versions, with the value that is left
 KEPT = "What was trained so far is kept, and the same command goes on from there."
 

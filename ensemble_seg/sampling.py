@@ -11,6 +11,7 @@ from skimage.measure import label, regionprops
 from .common.errors import invalid
 from .datasets import Dataset, Split
 from .presets import Preset
+from .reading.images import picture_size
 from .reading.masks import read_mask
 from .reading.pairs import Box
 
@@ -202,9 +203,38 @@ def crop_split(
     return replace(split, pairs=pairs, boxes=boxes), counts
 
 
+def shift_crops(split: Split, share: float, seed: int = 0) -> Split:
+    """Move each crop at random, so that a lesion need not be in the middle. Not as published.
+
+    Args:
+        split: of crops, from `crop_split`.
+        share: of the height and of the width of a crop by which it moves at most, up or down, left
+            or right. It stays inside its image and keeps its size; a lesion may be cut.
+        seed: of the moves.
+
+    Raises:
+        ValueError: whole images, or a share that is not from 0 to 1.
+    """
+    if split.boxes is None:
+        raise ValueError(f"The {split.name} split holds whole images. Pass crops.")
+    if not 0 <= share <= 1:
+        raise invalid("share", "a number from 0 to 1", share)
+    moves = np.random.default_rng(seed).uniform(-share, share, (len(split), 2))
+    boxes = []
+    for (pair, box), (down, right) in zip(split.windows, moves, strict=True):
+        height, width = box.bottom - box.top, box.right - box.left
+        rows, columns = picture_size(pair.mask)
+        top = int(np.clip(round(box.top + down * height), 0, rows - height))
+        left = int(np.clip(round(box.left + right * width), 0, columns - width))
+        boxes.append(Box(top, left, top + height, left + width))
+    return replace(split, boxes=tuple(boxes))
+
+
 def sampling_data(data: Dataset, preset: Preset) -> Dataset:
     """Return the data of the sampling model: lesion crops to train on, all else as it was."""
     crops, _ = crop_split(data.train, preset.threshold, preset.margin)
+    if preset.shift:
+        crops = shift_crops(crops, preset.shift, preset.seed)
     return data.replace(train=crops)
 
 

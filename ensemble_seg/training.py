@@ -9,10 +9,10 @@ from keras import ops
 from tqdm import tqdm
 
 from .datasets import Dataset
+from .hardware.adam import FusedAdam
 from .hardware.devices import MeanOverDevices, check_shares, copy_weights, on_devices
 from .losses import loss_by_name
 from .models import unet
-from .optimizers import build_optimizer
 from .presets import Preset
 from .reading.checking import check_pairs
 from .runs import KeepState, Run, RunFolder, run_config, run_path
@@ -115,6 +115,31 @@ def compile_model(
     dice = keras.metrics.MeanMetricWrapper(lesion_dice, name="dice")
     model.compile(build_optimizer(preset, total_steps), loss, metrics=[dice], jit_compile=False)
     model.optimizer.build(model.trainable_variables)
+
+
+def build_optimizer(preset: Preset, total_steps: int) -> keras.optimizers.Optimizer:
+    """Return Adam, as published, with the preset's warm-up, decay and weight decay, if any.
+
+    Args:
+        preset: its learning_rate, warmup, decay, epochs and weight_decay are used.
+        total_steps: of the whole training, warm-up and decay.
+
+    Example:
+        >>> from ensemble_seg import preset
+        >>> optimizer = build_optimizer(preset("quick"), 100)
+        >>> round(float(optimizer.learning_rate), 6)
+        0.001
+    """
+    rate, warmup = preset.learning_rate, total_steps * preset.warmup // preset.epochs
+    if warmup or preset.decay:
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.0 if warmup else rate,
+            total_steps - warmup,
+            alpha=0.0 if preset.decay else 1.0,
+            warmup_target=rate if warmup else None,
+            warmup_steps=warmup,
+        )
+    return FusedAdam(rate, weight_decay=preset.weight_decay or None)
 
 
 @keras.saving.register_keras_serializable(package="ensemble_seg")

@@ -201,3 +201,29 @@ def test_bad_mask(mask):
     for function in (es.imbalance_ratio, es.lesion_box, es.lesion_boxes):
         with pytest.raises(ValueError, match="`mask`. Expected an array"):
             function(mask)
+
+
+def test_crops_move_inside_their_image_and_keep_their_size(disks):
+    train = es.load_dataset(disks).train
+    crops, _ = es.crop_split(train, 0, 2)
+    moved = es.shift_crops(crops, 0.5, seed=3)
+    assert moved.pairs == crops.pairs
+    away = []
+    for old, new in zip(crops.boxes, moved.boxes, strict=True):
+        height, width = old.bottom - old.top, old.right - old.left
+        assert (new.bottom - new.top, new.right - new.left) == (height, width)
+        assert new.top >= 0 and new.bottom <= 40 and new.left >= 0 and new.right <= 48
+        away.append(((new.top - old.top) / height, (new.left - old.left) / width))
+    assert 0.2 < np.abs(away).max() <= 0.5 + 1 / 8
+    assert es.shift_crops(crops, 0.5, seed=3) == moved != es.shift_crops(crops, 0.5, seed=4)
+    assert es.shift_crops(crops, 0).boxes == crops.boxes
+    with pytest.raises(ValueError, match="holds whole images"):
+        es.shift_crops(train, 0.5)
+
+
+def test_the_preset_shifts_the_crops_of_the_sampling_model_alone(disks, tmp_path):
+    data, preset = es.load_dataset(disks), es.preset("smoke")
+    plain = es.sampling_data(data, preset).train
+    assert es.sampling_data(data, preset.replace(shift=0.3)).train.boxes != plain.boxes
+    paths = [es.run_path(data, preset.replace(shift=s), "main", tmp_path) for s in (0.0, 0.3)]
+    assert paths[0] == paths[1]

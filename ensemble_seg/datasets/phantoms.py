@@ -102,6 +102,7 @@ def write_phantoms(
     Raises FileExistsError for a folder that is not empty, ValueError as `draw_phantom` does.
 
     Example:
+        >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     print((write_phantoms(folder, count=1) / "manifest.csv").read_text().split()[0])
         image,mask,group,fraction

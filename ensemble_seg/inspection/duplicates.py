@@ -112,7 +112,7 @@ def group_duplicates(pairs: Sequence[Pair], near: Iterable[Sequence]) -> list[Pa
         near: what to join: two numbers of pairs first, anything behind them.
 
     Example:
-        >>> pairs = [Pair(Path(name), Path(name), name) for name in "abcd"]
+        >>> pairs = [Pair(name, name, name) for name in "abcd"]
         >>> [pair.group for pair in group_duplicates(pairs, [(3, 1), (1, 0)])]
         ['a', 'a', 'c', 'a']
     """

@@ -1,0 +1,133 @@
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from conftest import save
+from PIL import Image
+
+import ensemble_seg as es
+from ensemble_seg.datasets import all_pairs
+from ensemble_seg.zooming import LesionBox, PasteAndVote, ZoomIn
+
+SIZE = 32
+
+
+def resized(channels, shape):
+    """Pillow's bilinear filter, which is anti-aliased where it reduces."""
+    height, width = shape
+    each = [
+        Image.fromarray(channels[..., n].astype("float32")).resize((width, height), Image.BILINEAR)
+        for n in range(channels.shape[-1])
+    ]
+    return np.stack([np.asarray(picture) for picture in each], axis=-1)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def softmax_maps(rng, number=1):
+    lesion = rng.random((number, SIZE, SIZE)).astype("float32")
+    return np.stack([1 - lesion, lesion], axis=-1)
+
+
+@pytest.mark.parametrize(
+    ("margin", "box"),
+    [
+        (0, [5, 8, 12, 30]),
+        (2, [3, 6, 14, 32]),
+        ((4, 3), [1, 4, 16, 30]),  # neither 4 nor 3 fits on the right
+        ((9, 5), [0, 3, 21, 30]),  # 9 does not fit above and to the left
+        ((30,), [5, 8, 12, 30]),
+    ],
+)
+def test_the_box_of_the_main_models_lesion(margin, box):
+    maps = np.zeros((2, SIZE, SIZE, 2), "float32")
+    maps[..., 0] = 0.6
+    maps[0, 5, 8, 1] = maps[0, 11, 29, 1] = 0.7
+    found = np.array(LesionBox(margin)(maps))
+    np.testing.assert_array_equal(found, [box, [0, 0, 0, 0]])
+    whole = np.zeros((SIZE, SIZE), "uint8")
+    whole[5, 8] = whole[11, 29] = 1
+    assert tuple(found[0].astype(int)) == es.lesion_box(whole, margin)
+
+
+def test_zooming_in_is_cutting_and_resizing(rng):
+    images = rng.uniform(0, 255, (3, SIZE, SIZE, 3)).astype("float32")
+    boxes = np.array([[3, 6, 14, 32], [0, 0, 32, 32], [0, 0, 0, 0]], "float32")
+    found = np.array(ZoomIn()([images, boxes]))
+    np.testing.assert_allclose(found[0], resized(images[0, 3:14, 6:32], (SIZE, SIZE)), atol=1e-3)
+    np.testing.assert_allclose(found[1:], images[1:], atol=1e-3)
+
+
+def test_maps_are_put_back_and_averaged_inside_the_box_alone(rng):
+    whole, near = softmax_maps(rng, 2), softmax_maps(rng, 2)
+    boxes = np.array([[3, 6, 14, 31], [0, 0, 0, 0]], "float32")
+    found = np.array(PasteAndVote((1.0, 3.0))([whole, near, boxes]))
+    expected = whole.copy()
+    back = resized(near[0], (11, 25))
+    expected[0, 3:14, 6:31] = 0.25 * whole[0, 3:14, 6:31] + 0.75 * back
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(found.sum(-1), 1, atol=1e-5)
+
+
+def stub(kind, name):
+    """A model whose lesion is where the first channel is bright, or which sees lesion anywhere."""
+    image = keras.Input((SIZE, SIZE, 3))
+    lesion = image[..., :1] / 255.0 if kind == "bright" else keras.ops.ones_like(image[..., :1])
+    return keras.Model(image, keras.ops.concatenate([1 - lesion, lesion], axis=-1), name=name)
+
+
+def test_the_sampling_model_sees_the_box_and_is_not_asked_about_the_rest():
+    model = es.zoom_ensemble(stub("bright", "main"), stub("all", "sampling"), (1, 3), margin=2)
+    images = np.zeros((2, SIZE, SIZE, 3), "float32")
+    images[0, 10:20, 12:18] = 255
+    lesion = model.predict(images, verbose=0)[..., 1]
+    expected = np.zeros((2, SIZE, SIZE))
+    expected[0, 8:22, 10:20] = 0.75  # the sampling model alone sees lesion in the margin
+    expected[0, 10:20, 12:18] = 1
+    np.testing.assert_allclose(lesion, expected, atol=1e-5)
+
+
+def test_saved_it_is_one_file_and_loads_in_a_new_process_in_safe_mode(tmp_path, rng):
+    preset = es.preset("smoke").replace(size=SIZE, precision="float32")
+    main, sampling = (es.unet(preset.replace(seed=seed)) for seed in (0, 1))
+    model = es.zoom_ensemble(main, sampling, margin=4)
+    es.save_model(model, tmp_path / "zoom.keras")
+    images = rng.uniform(0, 255, (3, SIZE, SIZE, 3)).astype("float32")
+    np.savez(tmp_path / "arrays.npz", images=images, maps=model.predict(images, verbose=0))
+    script = (
+        "import sys, keras, numpy as np, ensemble_seg\n"
+        "arrays = np.load(sys.argv[2])\n"
+        "model = keras.saving.load_model(sys.argv[1], safe_mode=True)\n"
+        "found = model.predict(arrays['images'], verbose=0)\n"
+        "sys.exit(not np.array_equal(found, arrays['maps']))\n"
+    )
+    command = [sys.executable, "-c", script, tmp_path / "zoom.keras", tmp_path / "arrays.npz"]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def test_models_and_settings_that_do_not_fit_are_refused():
+    main, other = stub("bright", "main"), stub("all", "sampling")
+    with pytest.raises(ValueError, match="`margin`. Expected non-negative whole pixels"):
+        es.zoom_ensemble(main, other, margin=-1)
+    with pytest.raises(ValueError, match="`weights`. Expected one for each of the 2 models"):
+        es.zoom_ensemble(main, other, (1, 1, 1))
+
+
+def test_weights_and_margin_are_chosen_on_the_images_given(tmp_path):
+    for number in range(2):
+        image, mask = np.zeros((SIZE, SIZE, 3), "uint8"), np.zeros((SIZE, SIZE), "uint8")
+        image[12:20, 12:20] = 255
+        mask[8:24, 8:24] = 255  # the main model sees the core, the sampling model all of its box
+        save(tmp_path / "set" / "images" / f"{number}.png", image)
+        save(tmp_path / "set" / "masks" / f"{number}.png", mask)
+    split = es.Split(all_pairs(tmp_path / "set"), "validation", tmp_path / "set")
+    main, sampling = stub("bright", "main"), stub("all", "sampling")
+    weights, margin = es.fit_zoom(main, sampling, split, (0, 2, 4, 6), (0.25, 0.75, 1.0))
+    assert (weights, margin) == ((0.25, 0.75), 4)
+    model = es.zoom_ensemble(main, sampling, weights, margin)
+    assert es.evaluate(model, split).per_image["dice"].tolist() == [1, 1]
