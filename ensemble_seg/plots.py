@@ -8,60 +8,41 @@ from matplotlib.patches import FancyBboxPatch, Patch, Rectangle
 from skimage.filters import gaussian
 from skimage.segmentation import find_boundaries
 
-from .datasets import all_pairs, find_folder
+from .datasets.phantoms import draw_phantom
 from .evaluation import Scores, bootstrap_mean
-from .reading.images import read_image
-from .reading.masks import read_mask
 from .reading.pairs import Box
 from .sampling import imbalance_ratio, lesion_box
 
 ORANGE, SKY, GREEN, YELLOW = "#E69F00", "#56B4E9", "#009E73", "#F0E442"
 BLUE, RED, PINK, BLACK = "#0072B2", "#D55E00", "#CC79A7", "#000000"
 CYCLE = (BLUE, ORANGE, GREEN, PINK, RED, SKY, BLACK)
+GREY, PALE = "#555555", "#F2F2F2"
 HIT, FALSE_ALARM, MISS = GREEN, ORANGE, BLUE
 
 
 def architecture() -> None:
-    """Draw the method from data to mask: two models, one trained on images, one on crops, vote.
+    """Draw the method: one model learns from images, one from crops, and both vote on new images.
 
     The pictures are phantoms. The softmax maps are schematic: blurred truth, nothing is trained.
+    The mask is their vote.
 
     Example:
         >>> architecture()
         >>> plt.close()
     """
-    pairs = {pair.image.stem: pair for pair in all_pairs(find_folder("phantoms"))}
-    seen, new = pairs["phantom_199"], pairs["phantom_136"]
-    picture, mask, truth = read_image(seen.image), read_mask(seen.mask), read_mask(new.mask)
-    box = lesion_box(mask)
-    _, axis = plt.subplots(figsize=(12, 5.2), facecolor="white")
-    axis.set(xlim=(0, 24), ylim=(-0.3, 10), aspect="equal")
+    _, axis = plt.subplots(figsize=(12, 5.3), facecolor="white")
+    axis.set_position((0, 0, 1, 1))
+    for left, right, name in ((0.1, 10.05, "training"), (10.25, 23.9, "prediction")):
+        _panel(axis, ((left + right) / 2, 5), (right - left, 10.2), PALE, PALE)
+        axis.text(left + 0.3, 9.6, name, va="center", fontsize=15, weight="bold", color=GREY)
+    _draw_training(axis)
+    for y, name, colour in ((8, "main model", BLUE), (2, "sampling model", ORANGE)):
+        _model(axis, (12.3, y), name, colour)
+    _draw_prediction(axis)
+    note = "Pictures: drawn phantoms.\nThe softmax maps are schematic."
+    axis.text(23.6, 0.75, note, ha="right", va="center", fontsize=10, color=GREY)
+    axis.set(xlim=(0, 24), ylim=(-0.3, 10.3), aspect="equal")
     axis.axis("off")
-    _thumbnail(axis, (0.1, 3.7), 2.6, picture, "training images", BLACK, mask)
-    for x, text in ((6.0, "training"), (15.6, "prediction")):
-        axis.text(x, 4.9, text, ha="center", va="center", fontsize=14, color="#666666")
-    _step(axis, (3.5, 8.2), (3.2, 1.4), "whole images", BLUE)
-    _step(axis, (3.5, 1.4), (3.2, 1.4), "sampling:\nratio, box, margin", GREEN)
-    crop = picture[box.top : box.bottom, box.left : box.right]
-    _thumbnail(axis, (7.4, 7.2), 2.1, picture, "", BLUE)
-    _thumbnail(axis, (7.4, 0.4), 2.1, crop, "", GREEN)
-    _thumbnail(axis, (11.0, 3.9), 2.2, read_image(new.image), "", BLACK)
-    axis.text(10.8, 5.0, "a new\nimage", ha="right", va="center", fontsize=11)
-    for middle, colour, model in ((8.2, BLUE, "main model"), (1.4, GREEN, "sampling model")):
-        up = 1 if middle > 5 else -1
-        text = f"{model}\nU-Net, ResNet-101,\nexponential loss"
-        _step(axis, (10.3, middle), (3.6, 2.2), text, colour)
-        lesion = gaussian(np.roll(truth.astype(float), 5 * up, axis=1), 5)
-        _thumbnail(axis, (15.2, middle - 1.05), 2.1, lesion, "softmax map", colour)
-        _arrow(axis, (1.4, 7.3 if up > 0 else 3.5), (3.4, middle), colour)
-        for start, end in ((6.8, 7.3), (9.6, 10.2), (14.0, 15.1)):
-            _arrow(axis, (start, middle), (end, middle), colour)
-        _arrow(axis, (12.1, 5.0 + 1.2 * up), (12.1, 4.8 + 2.2 * up), BLACK)
-        _arrow(axis, (17.4, middle), (19.2, 4.9 + 1.1 * up), colour)
-    _step(axis, (17.9, 4.9), (2.7, 2.0), "weighted\naverage\n1.01 : 1", BLACK)
-    _arrow(axis, (20.7, 4.9), (21.4, 4.9), BLACK)
-    _thumbnail(axis, (21.5, 3.7), 2.3, truth, "mask", BLACK)
-    plt.tight_layout(pad=0.2)
 
 
 def images(
@@ -332,29 +313,83 @@ def plain(axis) -> None:
     axis.grid(alpha=0.3)
 
 
-def _thumbnail(axis, corner, side: float, picture: np.ndarray, title: str, colour: str, mask=None):
-    """Draw a picture (H, W) or (H, W, 3) with a frame, its lower left corner at `corner`."""
-    x, y = corner
-    shown = _uint8(picture) if picture.ndim == 3 else picture
-    axis.imshow(shown, cmap="cividis", extent=(x, x + side, y, y + side), aspect="auto")
-    if mask is not None:
-        steps = (np.arange(len(mask)) + 0.5) * side / len(mask)
-        axis.contour(x + steps, y + steps, mask[::-1], [0.5], colors=[ORANGE], linewidths=2)
-    axis.add_patch(Rectangle(corner, side, side, fill=False, edgecolor=colour, linewidth=2.5))
-    axis.text(x + side / 2, y + side + 0.2, title, ha="center", fontsize=11)
-    axis.set(xlim=(0, 24), ylim=(-0.3, 10), aspect="equal")
+def _draw_training(axis) -> None:
+    (picture, mask), (other, _) = (draw_phantom(np.random.default_rng(n), 0.08) for n in (26, 24))
+    tight, box = lesion_box(mask, 0), lesion_box(mask)
+    shown = _picture(axis, (1.9, 5), picture, BLACK)
+    _contour(shown, mask, SKY)
+    axis.text(3.3, 5, "images\nand masks", va="center", fontsize=12)
+    _arrow(axis, [(1.9, 6.25), (1.9, 8), (4.2, 8)], BLUE)
+    _picture(axis, (5.4, 8), picture, BLUE)
+    _picture(axis, (8.3, 8), other, BLUE)
+    axis.text(6.85, 9.4, "whole images", ha="center", va="center", fontsize=12)
+    _arrow(axis, [(1.9, 3.75), (1.9, 2), (4.2, 2)], ORANGE)
+    axis.text(2.1, 3.1, "background\n/ lesion \u2265 3", va="center", fontsize=11)
+    shown = _picture(axis, (5.4, 2), picture, ORANGE, "box + margin")
+    _rectangle(shown, tight, SKY)
+    _rectangle(shown, box, ORANGE)
+    _arrow(axis, [(6.6, 2), (7.1, 2)], ORANGE)
+    crop = picture[box.top : box.bottom, box.left : box.right]
+    _picture(axis, (8.3, 2), crop, ORANGE, "crop")
+    _arrow(axis, [(9.5, 8), (10.4, 8)], BLUE)
+    _arrow(axis, [(9.5, 2), (10.4, 2)], ORANGE)
 
 
-def _step(axis, place, size, text: str, colour: str) -> None:
-    """Draw a box of that size with text in it, the middle of its left side at `place`."""
-    (x, y), (width, height) = place, size
-    style = "round,pad=0,rounding_size=0.3"
-    shape = FancyBboxPatch((x, y - height / 2), width, height, style, facecolor="white")
-    shape.set(edgecolor=colour, linewidth=2.5)
+def _draw_prediction(axis) -> None:
+    picture, mask = draw_phantom(np.random.default_rng(32), 0.08)
+    rows, columns = np.indices(mask.shape)
+    doubt = 0.8 * np.exp(-((rows - 29) ** 2 + (columns - 46) ** 2) / 200)  # at the reddish spot
+    sure, blurred = (gaussian(mask.astype(float), width) for width in (3, 6))
+    maps = {8: sure, 2: np.maximum(blurred, doubt)}
+    vote = np.average(list(maps.values()), axis=0, weights=(1.01, 1)) > 0.5
+    _picture(axis, (12.3, 5), picture, BLACK)
+    axis.text(13.7, 5, "new image", va="center", fontsize=12)
+    for y, colour, weight in ((8, BLUE, "1.01"), (2, ORANGE, "1")):
+        side = np.sign(y - 5)
+        _arrow(axis, [(12.3, 5 + 1.2 * side), (12.3, 5 + 1.75 * side)], BLACK)
+        _arrow(axis, [(14.1, y), (15.4, y)], colour)
+        _picture(axis, (16.6, y), maps[y], colour, "softmax map")
+        _arrow(axis, [(17.75, y), (18.8, y), (18.8, 5 + side)], colour)
+        axis.text(19, 5 + 1.8 * side, f"\u00d7 {weight}", va="center", fontsize=12)
+    _panel(axis, (18.8, 5), (2.6, 1.8), "white", BLACK)
+    axis.text(18.8, 5, "weighted\naverage", ha="center", va="center", fontsize=13, weight="bold")
+    _arrow(axis, [(20.2, 5), (21.5, 5)], BLACK)
+    axis.text(20.8, 5.4, "argmax", ha="center", va="center", fontsize=12)
+    _picture(axis, (22.7, 5), vote, BLACK, "mask")
+
+
+def _picture(axis, centre, picture: np.ndarray, colour: str, title: str = ""):
+    """Draw a picture (H, W) or (H, W, 3) of side 2.2 in a frame; return axes in its pixels."""
+    (x, y), half = centre, 1.1
+    inner = axis.inset_axes((x - half, y - half, 2 * half, 2 * half), transform=axis.transData)
+    inner.imshow(_uint8(picture) if picture.ndim == 3 else picture, cmap="cividis", aspect="auto")
+    inner.spines[:].set(color=colour, linewidth=2.5)
+    bare([inner])
+    above = 1 if y >= 5 else -1
+    axis.text(x, y + 1.4 * above, title, ha="center", va="center", fontsize=12)
+    return inner
+
+
+def _model(axis, centre, name: str, colour: str) -> None:
+    """Draw a U-Net: a box with its name, and the heights of its layers."""
+    x, y = centre
+    _panel(axis, centre, (3.6, 2.4), "white", colour)
+    axis.text(x, y + 0.8, name, ha="center", va="center", fontsize=13, weight="bold")
+    for step, height in enumerate((0.9, 0.65, 0.4, 0.2, 0.4, 0.65, 0.9), start=-3):
+        corner = (x + 0.3 * step - 0.09, y - height / 2)
+        axis.add_patch(Rectangle(corner, 0.18, height, color=colour))
+    axis.text(x, y - 0.85, "exponential loss", ha="center", va="center", fontsize=12)
+
+
+def _panel(axis, centre, size, face: str, edge: str) -> None:
+    corner = np.subtract(centre, np.divide(size, 2))
+    style = "round,pad=0,rounding_size=0.25"
+    shape = FancyBboxPatch(corner, *size, style, facecolor=face, edgecolor=edge, linewidth=2.5)
     axis.add_patch(shape)
-    axis.text(x + width / 2, y, text, ha="center", va="center", fontsize=11)
 
 
-def _arrow(axis, start, end, colour: str) -> None:
-    style = {"arrowstyle": "-|>,head_width=0.35,head_length=0.6", "color": colour, "linewidth": 2}
-    axis.annotate("", end, start, arrowprops={**style, "shrinkA": 0, "shrinkB": 0})
+def _arrow(axis, points: Sequence[tuple[float, float]], colour: str) -> None:
+    """Draw a line through `points` with a head at the last."""
+    axis.plot(*zip(*points[:-1], strict=True), color=colour, linewidth=2.5, solid_joinstyle="round")
+    head = {"arrowstyle": "-|>,head_width=0.35,head_length=0.6", "color": colour, "linewidth": 2.5}
+    axis.annotate("", points[-1], points[-2], arrowprops={**head, "shrinkA": 0, "shrinkB": 0})

@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from PIL import Image
 
 import ensemble_seg as es
 from ensemble_seg import plots
@@ -24,6 +27,7 @@ def _closed():
 
 
 FIGURES = {
+    "architecture": plots.architecture,
     "images": lambda: plots.images(PICTURES, MASKS, list("abc"), columns=2),
     "one image": lambda: plots.images(PICTURES[:1]),
     "fractions": lambda: plots.lesion_fractions({"before": RNG.random(9), "after": RNG.random(9)}),
@@ -63,3 +67,38 @@ def test_titles_of_differences_say_mean_and_interval():
     plots.paired_differences(SCORES, "main")
     interval = es.paired_difference(SCORES["sampling"], SCORES["main"])
     assert f"{interval.mean:+.3f}" in plt.gcf().axes[0].get_title()
+
+
+def test_architecture_names_every_part_and_no_text_covers_another_or_leaves_the_figure():
+    plots.architecture()
+    figure = plt.gcf()
+    figure.canvas.draw()
+    texts = [text for text in figure.axes[0].texts if text.get_text()]
+    said = " ".join(text.get_text() for text in texts)
+    for part in ("main model", "sampling model", "\u2265 3", "crop", "1.01", "argmax", "schematic"):
+        assert part in said
+    boxes = [text.get_window_extent() for text in texts]
+    for number, box in enumerate(boxes):
+        assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1
+        assert figure.bbox.y0 <= box.y0 and box.y1 <= figure.bbox.y1
+        assert not [other for other in boxes[:number] if box.overlaps(other)], texts[number]
+
+
+def test_the_mask_of_the_architecture_is_the_vote_of_its_two_maps():
+    plots.architecture()
+    main, sampling, mask = (
+        axis.images[0].get_array().data
+        for axis in plt.gcf().axes[0].child_axes
+        if axis.images[0].get_array().ndim == 2
+    )
+    np.testing.assert_array_equal(mask, 1.01 * main + sampling > 2.01 / 2)
+    assert (sampling[~mask] > 0.5).any()  # the sampling model alone would have said more
+    assert 0.02 < mask.mean() < 0.15
+
+
+def test_the_picture_of_the_readme_is_small_and_opaque():
+    file = Path(__file__).resolve().parents[1] / "docs" / "architecture.png"
+    assert file.stat().st_size < 150_000
+    picture = Image.open(file)
+    assert picture.size == (1200, 530)
+    assert "transparency" not in picture.info and picture.mode in ("P", "RGB")
