@@ -13,26 +13,28 @@ from .datasets import Dataset, Split, load_dataset
 from .datasets.folds import k_folds
 from .datasets.phantoms import draw_phantom, write_phantoms
 from .ensembling import (
+    Views,
     WeightedAverage,
     average_probabilities,
     build_ensemble,
+    eight_views,
     fit_weights,
 )
 from .evaluation import (
     Interval,
     Scores,
-    evaluate,
     paired_difference,
     predict_split,
     score,
     score_table,
+    surface_scores,
 )
 from .fetching.downloads import download
 from .hardware.precision import precision_policy
 from .inspection.inspecting import inspect_dataset
 from .losses import LOSSES, ExponentialLoss, exponential_loss, loss_by_name
 from .models import unet
-from .predicting import Views, eight_views, overlay, predict_folder, predict_image
+from .predicting import evaluate, overlay, predict_folder, predict_image
 from .presets import Preset, preset
 from .reading.checking import check_pairs
 from .reading.images import read_image
@@ -110,6 +112,7 @@ __all__ = [
     "score",
     "score_table",
     "shift_crops",
+    "surface_scores",
     "train",
     "unet",
     "write_phantoms",

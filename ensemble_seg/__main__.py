@@ -105,14 +105,22 @@ def train(options: argparse.Namespace) -> None:
 def evaluate(options: argparse.Namespace) -> None:
     """Print the score table of the trained models on the test images."""
     from . import build_ensemble, eight_views, evaluate, score_table
+    from .predicting import border_table
 
     data, preset = _experiment(options)
     models = {name: run.model for name, run in _trained(data, preset, options).items()}
-    models["ensemble"] = build_ensemble(list(models.values()), preset.weights)
+    pair = list(models.values())
+    models["ensemble"] = build_ensemble(pair, preset.weights)
     if options.eight_views:
         models = {name: eight_views(model) for name, model in models.items()}
-    print(score_table({name: evaluate(model, data.test) for name, model in models.items()}))
-    print(f"\n{data.name}: {len(data.test)} test images, data hash {data.hash[:12]}")
+    if options.zoom:
+        models["zoom"] = _zoom(pair, data)
+    own = options.own_size
+    print(score_table({name: evaluate(model, data.test, own) for name, model in models.items()}))
+    size = "each at its own size" if own else f"at {preset.size} x {preset.size} pixels"
+    print(f"\n{data.name}: {len(data.test)} test images, {size}, data hash {data.hash[:12]}")
+    if options.borders:
+        print(f"\n{border_table(models, data.test)}")
 
 
 def predict(options: argparse.Namespace) -> None:
@@ -122,10 +130,13 @@ def predict(options: argparse.Namespace) -> None:
 
     from . import build_ensemble, eight_views, predict_folder
 
+    if options.zoom and (options.model or options.eight_views):
+        raise ValueError("--zoom: expected the two trained models, without --model, --eight-views.")
     if options.model is None:
         data, preset = _experiment(options)
         runs = _trained(data, preset, options).values()
-        network = build_ensemble([run.model for run in runs], preset.weights)
+        pair = [run.model for run in runs]
+        network = _zoom(pair, data) if options.zoom else build_ensemble(pair, preset.weights)
         files = [run.path / "model.keras" for run in runs]
     elif options.model.is_file():
         network, files = keras.saving.load_model(options.model, compile=False), [options.model]
@@ -138,6 +149,16 @@ def predict(options: argparse.Namespace) -> None:
         network = eight_views(network)
     number = predict_folder(network, options.images, options.out, tqdm, files)
     print(f"{number} images: masks/, overlays/ and disagreement/ in {options.out.absolute()}")
+
+
+def _zoom(models: list, data):
+    """Return the zoom ensemble of both models; what it needs is chosen on validation images."""
+    from . import fit_zoom, zoom_ensemble
+
+    weights, margin = fit_zoom(*models, data.validation)
+    shares = " : ".join(f"{weight:g}" for weight in weights)
+    print(f"zoom: weights {shares}, margin {margin} pixels, by the validation images")
+    return zoom_ensemble(*models, weights, margin)
 
 
 def _trained(data, preset, options: argparse.Namespace) -> dict:
@@ -238,7 +259,14 @@ def _parser() -> argparse.ArgumentParser:
     views.add_argument(
         "--eight-views", action="store_true", help="vote over flips and turns: eight times the work"
     )
-    add(evaluate, experiment, views)
+    views.add_argument(
+        "--zoom", action="store_true", help="the sampling model looks into the main model's box"
+    )
+    judge = add(evaluate, experiment, views)
+    judge.add_argument("--own-size", action="store_true", help="score at each image's own size")
+    judge.add_argument(
+        "--borders", action="store_true", help="ISIC's score and distances between borders, too"
+    )
     use = add(predict, experiment, views)
     use.add_argument("images", type=_path, help="a folder of images of any size, or one of them")
     use.add_argument("--out", type=_path, default=Path("predictions"), help="(%(default)s)")

@@ -104,6 +104,11 @@ class Scores:
             for metric, values in self.per_image.items()
         }
 
+    def isic(self, least: float = 0.65) -> np.ndarray:
+        """IoU of each image, set to 0 below 0.65: the official score of ISIC 2018, task 1."""
+        iou = self.per_image["iou"]
+        return np.where(iou < least, 0.0, iou)
+
     def to_csv(self) -> str:
         """Return a table with a row for each image."""
         text = io.StringIO()
@@ -113,20 +118,6 @@ class Scores:
         for row in zip(self.names, self.groups, columns, self.counts.tolist(), strict=True):
             writer.writerow([row[0], row[1], *row[2], *row[3]])
         return text.getvalue()
-
-
-def evaluate(model: keras.Model, split: Split) -> Scores:
-    """Score a model on the images of a split, at the size of the network's input.
-
-    Args:
-        model: from images to softmax maps of two classes; see `unet` and `build_ensemble`.
-        split: data.test, say.
-
-    Returns:
-        Scores of the arg-max masks.
-    """
-    lesion = predict_split(model, split)
-    return score(lesion, split)
 
 
 def predict_split(model: keras.Model, split: Split) -> np.ndarray:
@@ -143,6 +134,43 @@ def score(probabilities: np.ndarray, split: Split) -> Scores:
     truth = split.masks(probabilities.shape[1])
     predicted = probabilities[..., 1] > probabilities[..., 0]
     return Scores.from_masks(truth, predicted, names, split.groups)
+
+
+def surface_scores(
+    truth: np.ndarray, predicted: np.ndarray, tolerance: float = 2.0
+) -> tuple[float, float]:
+    """Compare the borders of two masks, by the package surface-distance.
+
+    Args:
+        truth, predicted: (H, W) of 0 and 1.
+        tolerance: how far apart borders may be and still agree, pixels.
+
+    Returns:
+        The 95th percentile of the distances between the borders (HD95, pixels), and the share of
+        both borders that agrees (normalised surface distance, 0..1). Both masks empty: 0 and 1.
+        One of them empty: the diagonal of the image, and 0.
+
+    Raises:
+        ImportError: surface-distance is not installed.
+
+    Reference:
+        Nikolov et al., "Clinically applicable segmentation of head and neck anatomy for
+        radiotherapy", J. Med. Internet Res. 23 (2021) e26151.
+    """
+    try:
+        from surface_distance import metrics
+    except ImportError:
+        raise ImportError(
+            "Distances between borders need the package surface-distance, which is not installed. "
+            "Run pip install surface-distance."
+        ) from None
+    truth, predicted = (np.asarray(mask).astype(bool) for mask in (truth, predicted))
+    if not (truth.any() and predicted.any()):
+        agree = not (truth.any() or predicted.any())
+        return (0.0, 1.0) if agree else (float(np.hypot(*truth.shape)), 0.0)
+    found = metrics.compute_surface_distances(truth, predicted, (1, 1))
+    hd95 = metrics.compute_robust_hausdorff(found, 95)
+    return float(hd95), float(metrics.compute_surface_dice_at_tolerance(found, tolerance))
 
 
 def paired_difference(

@@ -1,28 +1,28 @@
-"""Masks for images of any size, given back at their own size, and eight views of each image."""
+"""Masks for images of any size, given back at their own size."""
 
-import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 import keras
 import numpy as np
-from keras import ops
 from PIL import Image
 
 from .common.errors import invalid
 from .common.files import file_hash
 from .common.results import require_own, results_folder
+from .datasets import Split
 from .datasets.inputs import data_root, input_images
-from .ensembling import build_ensemble, ensemble_members
+from .ensembling import ensemble_members
+from .evaluation import Scores, bootstrap_mean, predict_split, score, surface_scores
 from .reading.images import read_image, resize_image, small_image
+from .reading.windows import read_window
+from .zooming import is_zoom, zoomed
 
 CONTOUR = (230, 159, 0)
 BAND = 64  # rows of a map enlarged at once: they stay in the processor's cache
 TRIAL_SIZE = 32
-# Swap rows and columns, flip top and bottom, flip left and right: the symmetries of a square.
-VIEWS = tuple(itertools.product((False, True), repeat=3))
 
 
 class Prediction(NamedTuple):
@@ -44,10 +44,12 @@ def predict_image(model: keras.Model, image: np.ndarray) -> Prediction:
     """Predict the lesion of one image of any size.
 
     The image is resized to the network's input, where the members of an ensemble vote, and the
-    lesion's probability back to the image (bilinear). The mask is where it exceeds a half.
+    lesion's probability back to the image (bilinear). The mask is where it exceeds a half. For a
+    zoom ensemble the box is cut out of the image at its own size, so that a small lesion keeps
+    its pixels.
 
     Args:
-        model: from `unet` or `build_ensemble`.
+        model: from `unet`, `build_ensemble` or `zoom_ensemble`.
         image: (H, W, 3) uint8 RGB.
 
     Raises:
@@ -61,11 +63,66 @@ def predict_image(model: keras.Model, image: np.ndarray) -> Prediction:
             found=f"shape {image.shape}",
             hint="ensemble_seg.read_image reads image files.",
         )
+    if is_zoom(model):
+        probability, disagreement = zoomed(model, image)
+        return Prediction(probability, (probability > 0.5).astype("uint8"), disagreement)
     batch = resize_image(image, model.input_shape[1])[None].astype("float32")
     members, vote = ensemble_members(model)
     maps = [member(batch) for member in members]
     lesion = np.stack([np.array(each)[0, ..., 1] for each in (vote(maps), *maps)])
     return _enlarged(lesion, image.shape[:2])
+
+
+def evaluate(model: keras.Model, split: Split, own_size: bool = False) -> Scores:
+    """Score a model on the images of a split.
+
+    Args:
+        model: from images to softmax maps of two classes; see `unet` and `build_ensemble`.
+        split: data.test, say.
+        own_size: score at the size of each image, as `predict_image` gives the mask, against the
+            mask file as it is; one image after the other. Without it: at the size of the network's
+            input, the truth resized to the nearest pixel.
+
+    Returns:
+        Scores of the arg-max masks.
+    """
+    if not own_size:
+        return score(predict_split(model, split), split)
+    pairs = [Scores.from_masks([truth], [mask]) for truth, mask in own_size_masks(model, split)]
+    counts = np.concatenate([scores.counts for scores in pairs])
+    return Scores(counts, tuple(pair.image.stem for pair in split.pairs), tuple(split.groups))
+
+
+def own_size_masks(model: keras.Model, split: Split) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Give truth and prediction of each image of a split, (H, W) of 0 and 1, at its own size."""
+    for pair, box in split.windows:
+        image, truth = read_window(pair, box, split.lesion_values)
+        yield truth, predict_image(model, image).mask
+
+
+def border_table(models: Mapping[str, keras.Model], split: Split, tolerance: float = 2.0) -> str:
+    """Return a Markdown table of ISIC's score and of distances between borders, at own size.
+
+    Args:
+        models: by name.
+        split: data.test, say.
+        tolerance: of the normalised surface distance, pixels.
+
+    Raises:
+        ImportError: surface-distance is not installed; see `evaluation.surface_scores`.
+    """
+    head = f"ISIC score [95 %] | HD95, pixels [95 %] | NSD at {tolerance:g} pixels [95 %]"
+    lines = [f"| model | {head} |", "|---|---|---|---|"]
+    for name, model in models.items():
+        rows = []
+        for truth, mask in own_size_masks(model, split):
+            isic = Scores.from_masks([truth], [mask]).isic()[0]
+            rows.append((isic, *surface_scores(truth, mask, tolerance)))
+        means = (
+            bootstrap_mean(np.array(column), split.groups) for column in zip(*rows, strict=True)
+        )
+        lines.append(f"| {name} | {' | '.join(map(str, means))} |")
+    return "\n".join(lines)
 
 
 def overlay(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -131,78 +188,6 @@ def predict_folder(
     return len(files)
 
 
-def eight_views(model: keras.Model) -> keras.Model:
-    """Let a model vote with itself on the flips and quarter turns of each image.
-
-    Known as test-time augmentation. A lesion turned by 90 degrees is the same lesion, but a
-    network sees it anew, and errors that depend on the orientation may average out. The result
-    shares its weights with the model, takes eight times as long, and can be saved, scored or made a
-    member of an ensemble as any other. The published method does without.
-
-    Args:
-        model: from square images (B, S, S, 3) to softmax maps (B, S, S, 2); see `unet`. Of an
-            ensemble each member gets its eight views before they vote.
-
-    Returns:
-        Uncompiled keras.Model from images to softmax maps, float32, of the same shapes.
-
-    Raises:
-        ValueError: images that are not square, or maps of another size than the images.
-
-    Example:
-        >>> from ensemble_seg import preset, unet
-        >>> eight_views(unet(preset("smoke"))).output.shape
-        (None, 64, 64, 2)
-    """
-    members, vote = ensemble_members(model)
-    if members != [model]:
-        return build_ensemble([eight_views(member) for member in members], vote.weights_given)
-    shape, maps = model.input_shape[1:], model.output_shape[1:]
-    if shape[0] != shape[1] or maps[:2] != shape[:2]:
-        found = f"a model from {shape} to {maps}"
-        raise invalid("model", "one from square images to maps of their size", found=found)
-    image = keras.Input(shape, name="image")
-    member = keras.Model(model.input, model.output, name=model.name)
-    average = AverageViews(name="average_views")(member(Views(name="views")(image)))
-    return keras.Model(image, average, name=f"{model.name}_8_views")
-
-
-@keras.saving.register_keras_serializable(package="ensemble_seg")
-class Views(keras.layers.Layer):
-    """Stack the eight views of square images: (B, S, S, C) to (8 B, S, S, C), view by view.
-
-    Example:
-        >>> Views()(keras.ops.ones((2, 4, 4, 3))).shape.as_list()
-        [16, 4, 4, 3]
-    """
-
-    def call(self, images):
-        return ops.concatenate([_flipped(_swapped(images, view), view) for view in VIEWS])
-
-    def compute_output_shape(self, input_shape):
-        batch, *rest = input_shape
-        return (batch and batch * len(VIEWS), *rest)
-
-
-@keras.saving.register_keras_serializable(package="ensemble_seg")
-class AverageViews(keras.layers.Layer):
-    """Turn the maps of `Views` back and average them: (8 B, S, S, C) to (B, S, S, C).
-
-    Example:
-        >>> AverageViews()(Views()(keras.ops.ones((2, 4, 4, 3)))).shape.as_list()
-        [2, 4, 4, 3]
-    """
-
-    def call(self, maps):
-        each = ops.reshape(maps, (len(VIEWS), -1, *maps.shape[1:]))
-        back = [_swapped(_flipped(each[n], view), view) for n, view in enumerate(VIEWS)]
-        return sum(back) / len(VIEWS)
-
-    def compute_output_shape(self, input_shape):
-        batch, *rest = input_shape
-        return (batch and batch // len(VIEWS), *rest)
-
-
 def _require_apart(out: Path, images: Path) -> None:
     root = data_root(images)
     if out.resolve().is_relative_to(root.resolve()):
@@ -263,13 +248,3 @@ def _interpolated(
     high -= low
     high *= share
     return np.add(low, high, out=low)
-
-
-def _swapped(maps, view: tuple[bool, bool, bool]):
-    return ops.transpose(maps, (0, 2, 1, 3)) if view[0] else maps
-
-
-def _flipped(maps, view: tuple[bool, bool, bool]):
-    for axis, flip in zip((1, 2), view[1:], strict=True):
-        maps = ops.flip(maps, axis) if flip else maps
-    return maps

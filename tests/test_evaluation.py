@@ -176,3 +176,20 @@ def test_intervals_resample_groups():
     grouped = bootstrap_mean(values, [str(n // 10) for n in range(200)])
     assert grouped.mean == alone.mean
     assert (grouped.high - grouped.low) > 2.5 * (alone.high - alone.low)
+
+
+def test_isic_sets_what_lies_below_065_to_nothing():
+    scores = es.Scores(np.array([[65, 35, 0, 0], [64, 36, 0, 0], [0, 0, 0, 9]]), tuple("abc"), ())
+    assert scores.isic().tolist() == [0.65, 0.0, 1.0]
+
+
+def test_borders_three_pixels_apart_above_and_below():
+    truth = np.zeros((64, 64), "uint8")
+    truth[10:30, 10:30] = 1
+    hd95, nsd = es.surface_scores(truth, np.roll(truth, 3, axis=0), tolerance=2)
+    assert hd95 == pytest.approx(3)
+    # Of each border two sides of four agree, and about two pixels at each corner of the others.
+    assert nsd == pytest.approx(0.55, abs=0.01)
+    assert es.surface_scores(truth, truth) == (0, 1)
+    assert es.surface_scores(truth, np.zeros_like(truth)) == (pytest.approx(64 * 2**0.5), 0)
+    assert es.surface_scores(np.zeros_like(truth), np.zeros_like(truth)) == (0, 1)

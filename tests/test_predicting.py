@@ -107,3 +107,15 @@ def test_bad_input(tmp_path):
         es.predict_image(model, np.zeros((20, 20)))
     with pytest.raises(ValueError, match="expected image files"):
         es.predict_folder(model, tmp_path, tmp_path / "out")
+
+
+def test_scores_at_own_size_are_those_of_predict_image(disks):
+    split = es.load_dataset(disks).test
+    model = es.unet(es.preset("smoke"))
+    scores = es.evaluate(model, split, own_size=True)
+    for pair, counts in zip(split.pairs, scores.counts, strict=True):
+        mask = es.predict_image(model, es.read_image(pair.image)).mask
+        truth = es.read_mask(pair.mask)
+        assert counts.sum() == 40 * 48
+        assert counts[0] == (mask & truth).sum() and counts[1] == (mask & (1 - truth)).sum()
+    assert scores.names == tuple(pair.image.stem for pair in split.pairs)

@@ -131,3 +131,25 @@ def test_weights_and_margin_are_chosen_on_the_images_given(tmp_path):
     assert (weights, margin) == ((0.25, 0.75), 4)
     model = es.zoom_ensemble(main, sampling, weights, margin)
     assert es.evaluate(model, split).per_image["dice"].tolist() == [1, 1]
+
+
+def test_the_box_is_cut_out_of_the_image_at_its_own_size():
+    model = es.zoom_ensemble(stub("bright", "main"), stub("bright", "sampling"), (0, 1), margin=4)
+    image = np.zeros((320, 640, 3), "uint8")
+    image[100:160, 200:300] = 255
+    result = es.predict_image(model, image)
+    # The network sees a pixel of its input for 10 x 20 of the image; the crop is finer.
+    truth = image[..., 0] > 0
+    assert result.mask.shape == (320, 640)
+    wrong = (result.mask > 0) != truth
+    assert wrong.mean() < 0.003
+    coarse = es.predict_image(stub("bright", "main"), image).mask > 0
+    assert wrong.sum() < 0.5 * (coarse != truth).sum()
+    assert result.disagreement[:50].max() == 0 and result.disagreement[100:160].max() > 0.2
+
+
+def test_where_nothing_is_found_the_main_models_map_stays_at_own_size():
+    model = es.zoom_ensemble(stub("bright", "main"), stub("all", "sampling"))
+    result = es.predict_image(model, np.full((50, 70, 3), 51, "uint8"))
+    np.testing.assert_allclose(result.probability, 0.2, atol=1e-5)
+    assert not result.mask.any() and not result.disagreement.any()
