@@ -148,7 +148,8 @@ def predict(options: argparse.Namespace) -> None:
     if options.eight_views:
         network = eight_views(network)
     number = predict_folder(network, options.images, options.out, tqdm, files)
-    print(f"{number} images: masks/, overlays/ and disagreement/ in {options.out.absolute()}")
+    images = "1 image" if number == 1 else f"{number} images"
+    print(f"{images}: masks/, overlays/ and disagreement/ in {options.out.absolute()}")
 
 
 def _zoom(models: list, data):

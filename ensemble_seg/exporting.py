@@ -1,7 +1,7 @@
 """A sampled data set as files, as the authors' own repository writes it."""
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from PIL import Image
@@ -45,29 +45,29 @@ def write_crops(
     folder, out = Path(folder).expanduser().absolute(), Path(out).expanduser().absolute()
     if out.exists():
         raise FileExistsError(f"{out}: exists. Remove it or name another folder.")
-    parts = _parts(given_parts(folder))
-    pairs = tuple(pair for part in parts.values() for pair in part)
+    given = given_parts(folder)
+    pairs = tuple(pair for part in given.values() for pair in part)
     values = chosen_lesion_values(lesion_values)
     check_pairs(pairs, values)
     whole_images = Split(pairs, "all", folder, None, values)
     split, counts = crop_split(whole_images, threshold, margin, each_lesion)
     with whole(out) as partial:
-        _write(split, parts, folder, partial)
+        _write(split, _part_of_each(given), folder, partial)
     return counts
 
 
-def _parts(given: dict[str, list[Pair]]) -> dict[str, Sequence[Pair]]:
-    """Return the parts as `load_dataset` makes them; all under "" where that is impossible."""
+def _part_of_each(given: dict[str, list[Pair]]) -> dict[Pair, str]:
+    """Return the part of each pair as `load_dataset` makes it, "" where there can be none."""
     try:
-        return complete_parts(given)
+        parts = complete_parts(given)
     except ValueError:
-        if set(given) <= {"", "train"}:
-            return {"": [pair for pairs in given.values() for pair in pairs]}
-        raise
+        if not set(given) <= {"", "train"}:
+            raise
+        parts = {"": [pair for pairs in given.values() for pair in pairs]}
+    return {pair: part for part, pairs in parts.items() for pair in pairs}
 
 
-def _write(crops: Split, parts: dict[str, Sequence[Pair]], folder: Path, out: Path) -> None:
-    part_of = {pair: part for part, pairs in parts.items() for pair in pairs}
+def _write(crops: Split, part_of: dict[Pair, str], folder: Path, out: Path) -> None:
     for kind in ("images", "masks"):
         (out / kind).mkdir(parents=True)
     with open(out / "manifest.csv", "w", newline="", encoding="utf-8") as file:

@@ -67,13 +67,13 @@ def find_columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Column
     filled = [n for n in range(len(names)) if any(row[n].strip() for row in rows)]
     groups = [n for n in filled if GROUP.fullmatch(letters(names[n]))]
     group = _coarsest(groups, header, rows)
-    split, more = _split(names, filled, header, rows)
+    split = _split(names, filled, header, rows)
     notes = [
         f"column {header[n].strip()} is taken for the {kind}."
         for kind, n in (("group", group), ("split", split))
         if n is not None and names[n] != kind
     ]
-    return Columns(names.index("image"), names.index("mask"), group, split, notes + more)
+    return Columns(names.index("image"), names.index("mask"), group, split, notes)
 
 
 def _coarsest(groups: Sequence[int], header, rows) -> int | None:
@@ -101,7 +101,7 @@ def _keeps_together(column: int, other: int, rows: Sequence[Sequence[str]]) -> b
     return all(len(found) == 1 for found in groups.values())
 
 
-def _split(names, filled, header, rows) -> tuple[int | None, list[str]]:
+def _split(names, filled, header, rows) -> int | None:
     """Return the column of the parts, and raise where one looks like it and says something else."""
     chosen = names.index("split") if "split" in names and names.index("split") in filled else None
     for column in filled:
@@ -117,7 +117,7 @@ def _split(names, filled, header, rows) -> tuple[int | None, list[str]]:
         if chosen is not None or len(words) < len(values):
             raise _refused(column, chosen, header, values)
         chosen = column
-    return chosen, []
+    return chosen
 
 
 def _same_parts(values: Sequence[str], chosen: Sequence[str]) -> bool:
@@ -127,7 +127,9 @@ def _same_parts(values: Sequence[str], chosen: Sequence[str]) -> bool:
 
 def _refused(column: int, chosen: int | None, header, values: Sequence[str]) -> ValueError:
     found = ", ".join(repr(value) for value in dict.fromkeys(values))[:60]
-    beside = f" and says something else than column {header[chosen].strip()}" if chosen else ""
+    beside = ""
+    if chosen is not None:
+        beside = f" and says something else than column {header[chosen].strip()}"
     return ValueError(
         f"column {header[column].strip()} looks like a split ({found}){beside}. Write one column "
         "split with train, validation and test in it, and remove or rename the other."

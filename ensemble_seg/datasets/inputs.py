@@ -52,7 +52,7 @@ def input_images(path: str | Path) -> tuple[list[Path], list[str]]:
         names = shortened(file.name for file in files if file.stem in masks)
         notes.append(f"{path}: not read: {len(masks)} masks beside the images ({names}).")
     for name, number in unread_folders(path).items():
-        notes.append(f"{path / name}: not read: a folder with {number} image files.")
+        notes.append(f"{path / name}: not read: a folder with images ({number}).")
     return images, notes
 
 

@@ -182,7 +182,7 @@ def with_unread(listing: Listing, folder: Path, used: list[str]) -> Listing:
     for place in (folder, *(folder / name for name in used)):
         notes += unread_files(place)
         for name, number in unread_folders(place, used if place == folder else ()).items():
-            message = f"{place / name}: not read: a folder with {number} image files"
+            message = f"{place / name}: not read: a folder with images ({number})"
             if letters(name) in SPLITS:
                 problems.append(
                     f"{message}, whose name looks like a part. Put its images and masks with the "
