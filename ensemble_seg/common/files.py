@@ -40,6 +40,10 @@ def whole(path: str | Path, kept: str = "Nothing half-written is left.") -> Iter
         with clear_disk_errors(path, kept):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield partial
+            if partial.is_dir() and path.exists():
+                raise FileExistsError(
+                    f"{path}: exists; it was made while this ran. Remove it or name another folder."
+                )
             partial.replace(path)
     finally:
         _remove(partial)
@@ -104,7 +108,11 @@ def readable(size: int) -> str:
 
 def file_hash(path: str | Path) -> str:
     """Return the SHA-256 of a file's bytes, 64 hex digits."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _remove(path: Path) -> None:
