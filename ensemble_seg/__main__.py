@@ -33,7 +33,9 @@ def check(options: argparse.Namespace) -> None:
     def bar(items):
         return tqdm(items, desc="check", unit=" pairs", leave=False)
 
-    found = inspect_dataset(options.dataset, options.data_dir, progress=bar)
+    found = inspect_dataset(
+        options.dataset, options.data_dir, progress=bar, lesion_values=_lesion_values(options)
+    )
     print(found)
     if options.picture:
         picture(found, options.picture)
@@ -61,11 +63,27 @@ def sample(options: argparse.Namespace) -> None:
     from .exporting import write_crops
 
     counts = write_crops(
-        options.folder, options.out, options.threshold, options.each_lesion, options.margin
+        options.folder,
+        options.out,
+        options.threshold,
+        options.each_lesion,
+        options.margin,
+        _lesion_values(options),
     )
     print(
         f"{counts.crops} crops of {counts.kept} images in {options.out}; "
         f"{counts.dropped} images below the ratio, {counts.empty} without a lesion."
+    )
+
+
+def convert(options: argparse.Namespace) -> None:
+    """Write the images of a folder, 12 or 16 bits, with 8 bits and one scale."""
+    from .reading.converting import convert_folder
+
+    low, high = convert_folder(options.folder, options.out, options.range)
+    print(
+        f"Images in {options.out}: values {low} to {high} are shown as 0 to 255. For images that "
+        f"go with them, to segment say, add --range {low} {high}."
     )
 
 
@@ -129,15 +147,27 @@ def _experiment(options: argparse.Namespace):
     from . import load_dataset, preset
 
     chosen = preset(options.preset)
-    data = load_dataset(options.dataset, options.data_dir)
+    values = _lesion_values(options)
+    data = load_dataset(options.dataset, options.data_dir, lesion_values=values)
     return data.limit(chosen.limit), chosen
+
+
+def _lesion_values(options: argparse.Namespace) -> str | None:
+    return " ".join(options.lesion_values) if options.lesion_values else None
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m ensemble_seg", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    experiment = argparse.ArgumentParser(add_help=False)
+    masks = argparse.ArgumentParser(add_help=False)
+    masks.add_argument(
+        "--lesion-values",
+        nargs="+",
+        metavar="VALUE",
+        help="values of the masks that are lesion, where there are more than two: 1 2, or 128-255",
+    )
+    experiment = argparse.ArgumentParser(add_help=False, parents=[masks])
     experiment.add_argument("--dataset", help="a name or a folder (phantoms)")
     experiment.add_argument("--data-dir", help="folder of the named data sets")
     experiment.add_argument("--preset", help='smoke, quick or paper, or "quick,epochs=40" (quick)')
@@ -153,7 +183,7 @@ def _parser() -> argparse.ArgumentParser:
     fetch.add_argument("name", help="kvasir-seg, isic-2018 (13.8 GB) or lgg-mri (says what to do)")
     fetch.add_argument("--data-dir", type=Path, help="where the data set goes (data)")
 
-    look = add(check)
+    look = add(check, masks)
     look.add_argument("dataset", nargs="?", help="a name or a folder (phantoms)")
     look.add_argument("--data-dir", help="folder of the named data sets")
     look.add_argument(
@@ -172,12 +202,23 @@ def _parser() -> argparse.ArgumentParser:
     draw.add_argument("--seed", type=int, default=0)
     draw.add_argument("--fraction", type=float, help="lesion fraction of every image")
 
-    crop = add(sample)
+    crop = add(sample, masks)
     crop.add_argument("folder", type=Path, metavar="IN", help="folder of a data set")
     crop.add_argument("out", type=Path, metavar="OUT", help="folder to make")
     crop.add_argument("--threshold", type=float, default=3.0, help="ratio to keep (%(default)s)")
     crop.add_argument("--margin", type=int, nargs="+", default=(20, 10), help="pixels (20 10)")
     crop.add_argument("--each-lesion", action="store_true", help="one crop for each lesion")
+
+    scale = add(convert)
+    scale.add_argument("folder", type=Path, metavar="IN", help="folder of images")
+    scale.add_argument("out", type=Path, metavar="OUT", help="folder to make")
+    scale.add_argument(
+        "--range",
+        type=int,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="values that become 0 and 255 (lowest and highest of all files)",
+    )
 
     fit = add(train, experiment)
     fit.add_argument("--devices", nargs="+", help="train on several: GPU:0 GPU:1 (one)")

@@ -133,7 +133,8 @@ def predict_split(model: keras.Model, split: Split) -> np.ndarray:
     """Return the softmax maps of all images of a split: (N, size, size, 2) float32."""
     from .reading.batches import batches
 
-    return model.predict(batches(split.windows, size=model.input_shape[1]), verbose=0)
+    images = batches(split.windows, size=model.input_shape[1], lesion_values=split.lesion_values)
+    return model.predict(images, verbose=0)
 
 
 def score(probabilities: np.ndarray, split: Split) -> Scores:

@@ -1,6 +1,7 @@
 """A sampled data set as files, as the authors' own repository writes it."""
 
 import csv
+from collections.abc import Iterable
 from pathlib import Path
 
 from PIL import Image
@@ -8,6 +9,7 @@ from PIL import Image
 from .common.files import whole
 from .datasets import Split, all_pairs
 from .reading.checking import check_pairs
+from .reading.lesion_values import chosen_lesion_values
 from .reading.pairs import Box
 from .reading.windows import read_window
 from .sampling import Counts, crop_split
@@ -19,6 +21,7 @@ def write_crops(
     threshold: float = 3.0,
     each_lesion: bool = False,
     margin: tuple[int, ...] = (20, 10),
+    lesion_values: int | str | Iterable[int] | None = None,
 ) -> Counts:
     """Crop a data set around its lesions and write images/, masks/ and manifest.csv.
 
@@ -29,6 +32,7 @@ def write_crops(
         folder: data set in one of the layouts of `layouts.find_pairs`.
         out: folder to make.
         threshold, each_lesion, margin: as in `crop_split`.
+        lesion_values: as in `load_dataset`.
 
     Raises:
         FileExistsError: `out` exists.
@@ -38,8 +42,10 @@ def write_crops(
     if out.exists():
         raise FileExistsError(f"{out}: exists. Remove it or name another folder.")
     pairs = all_pairs(folder)
-    check_pairs(pairs)
-    split, counts = crop_split(Split(pairs, "all", folder), threshold, margin, each_lesion)
+    values = chosen_lesion_values(lesion_values)
+    check_pairs(pairs, values)
+    whole_images = Split(pairs, "all", folder, None, values)
+    split, counts = crop_split(whole_images, threshold, margin, each_lesion)
     with whole(out) as partial:
         _write(split, folder, partial)
     return counts
@@ -53,7 +59,7 @@ def _write(crops: Split, folder: Path, out: Path) -> None:
         table.writerow(["image", "mask", "group", "source", *Box._fields])
         for number, (pair, box) in enumerate(crops.windows):
             name = f"{pair.image.stem}_{number:05d}.png"
-            image, mask = read_window(pair, box)
+            image, mask = read_window(pair, box, crops.lesion_values)
             Image.fromarray(image).save(out / "images" / name)
             Image.fromarray(mask * 255).save(out / "masks" / name)
             source = pair.image.relative_to(folder).as_posix()

@@ -12,7 +12,7 @@ from .common.errors import invalid
 from .datasets import Dataset, Split
 from .presets import Preset
 from .reading.masks import read_mask
-from .reading.pairs import Box
+from .reading.pairs import Box, Pair
 
 KEPT, DROPPED, EMPTY = range(3)
 
@@ -187,8 +187,12 @@ def crop_split(
     if split.boxes is not None:
         raise ValueError(f"The {split.name} split holds crops already. Pass whole images.")
     rule = lesion_crops(threshold, margin, each_lesion)
+
+    def boxes(pair: Pair) -> tuple[int, list[Box]]:
+        return rule.boxes(read_mask(pair.mask, split.lesion_values))
+
     with ThreadPoolExecutor() as threads:
-        found = list(threads.map(lambda pair: rule.boxes(read_mask(pair.mask)), split.pairs))
+        found = list(threads.map(boxes, split.pairs))
     counts = _counts(found)
     crops = [
         (pair, box) for pair, (_, boxes) in zip(split.pairs, found, strict=True) for box in boxes

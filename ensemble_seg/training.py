@@ -54,7 +54,9 @@ def train(
     config = run_config(data, preset, name, model)
     if not folder.is_finished:
         check_shares(devices, preset.batch_size, len(data.train), len(data.validation))
-        ambiguous = check_pairs((*data.train.pairs, *data.validation.pairs, *data.test.pairs))
+        ambiguous = check_pairs(
+            (*data.train.pairs, *data.validation.pairs, *data.test.pairs), data.lesion_values
+        )
         with on_devices(model, devices) as trained:
             folder.begin({**config, "ambiguous_mask_pixels": ambiguous})
             _fit(trained, data, preset, MeanOverDevices(loss) if devices else loss, folder, model)

@@ -32,8 +32,12 @@ TESTED_ELSEWHERE = {
     "hardware/precision": "test_models",
     "inspection/records": "inspection/test_inspecting",
     "inspection/report": "inspection/test_inspecting",
+    "reading/classes": "reading/test_encodings",
+    "reading/converting": "reading/test_encodings",
+    "reading/lesion_values": "reading/test_encodings",
     "reading/masks": "reading/test_images",
     "reading/pairs": "datasets/test_dataset",
+    "reading/stored": "reading/test_encodings",
 }
 ROOMS = {"common", "datasets", "encoders", "fetching", "hardware", "inspection", "reading"}
 # What a room may import from, itself apart: arrows point one way.

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,6 +12,7 @@ import numpy as np
 
 from ..common.errors import suggest
 from ..presets import Preset
+from ..reading.lesion_values import LesionValues, chosen_lesion_values
 from ..reading.masks import read_mask, small_mask
 from ..reading.pairs import Box, Pair
 from .layouts import find_pairs
@@ -30,12 +32,14 @@ class Split:
         name: "train", "validation" or "test".
         folder: what the files' names are relative to.
         boxes: the window of each image that is used; None for whole images.
+        lesion_values: the values of the mask files that are lesion; None where nobody chose any.
     """
 
     pairs: tuple[Pair, ...]
     name: str
     folder: Path
     boxes: tuple[Box, ...] | None = None
+    lesion_values: LesionValues | None = None
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -68,14 +72,15 @@ class Split:
         from ..reading.batches import batches, training_batches
 
         if training:
-            return training_batches(self.windows, preset, first_epoch, cache)
-        return batches(self.windows, preset.size, preset.batch_size, cache)
+            return training_batches(self.windows, preset, first_epoch, cache, self.lesion_values)
+        return batches(self.windows, preset.size, preset.batch_size, cache, self.lesion_values)
 
     def masks(self, size: int) -> np.ndarray:
         """Return all masks as (N, size, size) uint8 of 0 and 1, resized as the pipeline does."""
         with ThreadPoolExecutor() as threads:
             masks = threads.map(
-                lambda window: small_mask(window[0].mask, size, window[1]), self.windows
+                lambda window: small_mask(window[0].mask, size, window[1], self.lesion_values),
+                self.windows,
             )
             return np.stack(list(masks))
 
@@ -108,17 +113,29 @@ class Dataset:
         """Return a copy without the images whose mask has no lesion. Reads all masks."""
 
         def lesions(split: Split) -> Split:
-            pairs = tuple(pair for pair in split.pairs if read_mask(pair.mask).any())
+            pairs = tuple(
+                pair for pair in split.pairs if read_mask(pair.mask, split.lesion_values).any()
+            )
             if not pairs:
                 raise ValueError(f"{self.name}: no image of the {split.name} part has a lesion.")
             return replace(split, pairs=pairs)
 
         return self.replace(**{part: lesions(getattr(self, part)) for part in PARTS})
 
+    @property
+    def lesion_values(self) -> LesionValues | None:
+        """The values of the mask files that are lesion; None where nobody chose any."""
+        return self.train.lesion_values
+
     @cached_property
     def hash(self) -> str:
-        """SHA-256 over part, relative name, window and bytes of every file, 64 hex digits."""
+        """SHA-256 over part, relative name, window and bytes of every file, 64 hex digits.
+
+        The lesion's values are part of it where they were chosen.
+        """
         digest = hashlib.sha256()
+        if self.lesion_values is not None:
+            digest.update(repr(("lesion_values", *self.lesion_values)).encode())
         for part in PARTS:
             split = getattr(self, part)
             for pair, box in split.windows:
@@ -133,6 +150,7 @@ def load_dataset(
     data_dir: str | Path | None = None,
     seed: int = 0,
     empty: bool = True,
+    lesion_values: int | str | Iterable[int] | None = None,
 ) -> Dataset:
     """Find the files of a data set, pair them and split them.
 
@@ -150,6 +168,9 @@ def load_dataset(
             come with the module.
         seed: of the split.
         empty: keep the images without a lesion; False leaves them out of all parts.
+        lesion_values: for masks of more than two values: those that are lesion, (1, 2) or
+            "128-255" say, all others being background; of indexed files the indices. Where it is
+            None, ENSEMBLE_SEG_LESION_VALUES is read.
 
     Raises:
         ValueError: an unknown name, no files, partners missing or doubled, a group in two parts.
@@ -163,8 +184,10 @@ def load_dataset(
     name = str(name or os.environ.get("ENSEMBLE_SEG_DATASET") or "phantoms")
     folder = find_folder(name, data_dir)
     label = name if name in NAMES else folder.resolve().name
+    values = chosen_lesion_values(lesion_values)
     parts = complete_parts(_sound_parts(folder), seed)
-    data = Dataset(label, **{part: Split(parts[part], part, folder) for part in PARTS})
+    splits = {part: Split(parts[part], part, folder, None, values) for part in PARTS}
+    data = Dataset(label, **splits)
     return data if empty else data.without_empty()
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
 from ..common.errors import invalid
+from ..reading.lesion_values import LesionValues
 from ..reading.masks import read_mask
 from .dataset import Dataset
 from .splits import PARTS, split_by_group
@@ -37,7 +38,7 @@ def k_folds(data: Dataset, folds: int = 5, seed: int = 0) -> list[Dataset]:
     if not 2 <= folds <= groups - 1:
         expected = f"a number from 2 to one less than there are groups ({groups})"
         raise invalid("folds", expected, folds)
-    strata = _strata(pairs, folds)
+    strata = _strata(pairs, folds, data.lesion_values)
     splits = StratifiedGroupKFold(folds).split(pairs, strata, _shuffled_groups(pairs, seed))
     result = []
     for number, (rest, test) in enumerate(splits, start=1):
@@ -59,9 +60,9 @@ def _shuffled_groups(pairs: list, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).permutation(len(names))[numbers]
 
 
-def _strata(pairs: list, folds: int) -> np.ndarray:
+def _strata(pairs: list, folds: int, lesion_values: LesionValues | None) -> np.ndarray:
     """Return 0 for an empty mask, 1 for a small lesion, 2 for a large one; rare ones join 1."""
-    fractions = np.array([read_mask(pair.mask).mean() for pair in pairs])
+    fractions = np.array([read_mask(pair.mask, lesion_values).mean() for pair in pairs])
     lesions = fractions[fractions > 0]
     large = fractions > (np.median(lesions) if lesions.size else 0)
     strata = (fractions > 0).astype(int) + large

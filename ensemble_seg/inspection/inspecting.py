@@ -3,7 +3,7 @@
 import csv
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +16,10 @@ from ..datasets.dataset import NAMES
 from ..datasets.layouts import find_pairs
 from ..datasets.manifests import Listing
 from ..datasets.splits import complete_parts
+from ..reading.checking import require_size
 from ..reading.images import open_picture, orientation, picture_size, small_image
-from ..reading.masks import ambiguous_pixels, mask_from_grey, read_grey
+from ..reading.lesion_values import LesionValues, chosen_lesion_values
+from ..reading.masks import mixed_marks, read_mask_file
 from .duplicates import Near, group_duplicates, near_duplicates, same_files, thumbnail
 from .records import Inspection, Record
 from .report import lesion_problems, table, warnings
@@ -30,11 +32,12 @@ def inspect_dataset(
     data_dir: str | Path | None = None,
     seed: int = 0,
     progress: Callable = iter,
+    lesion_values: int | str | Iterable[int] | None = None,
 ) -> Inspection:
     """Read every file of a data set once and report all that is there and all that is wrong.
 
     Args:
-        name, data_dir, seed: as for `load_dataset`.
+        name, data_dir, seed, lesion_values: as for `load_dataset`.
         progress: wraps the files as they are read, tqdm say.
 
     Raises:
@@ -49,14 +52,15 @@ def inspect_dataset(
     folder = find_folder(name, data_dir)
     listing, problems = _listed(folder)
     parts, split, more = _split(listing, seed)
-    records = _records(parts, listing, progress)
+    values = chosen_lesion_values(lesion_values)
+    records = _records(parts, listing, progress, values)
     problems += more + [message for record in records for message in record.problems]
-    problems += lesion_problems(records)
+    problems += lesion_problems(records, values) + _mixed_marks(records)
     exact = same_files(record.hash for record in records)
     near = _near_pairs(records, exact)
     label = name if name in NAMES else folder.resolve().name
     found = Inspection(label, folder, split, records, tuple(exact), near, "", (), ())
-    splits = {part: Split(parts[part], part, folder) for part in parts}
+    splits = {part: Split(parts[part], part, folder, None, values) for part in parts}
     digest = "" if problems else Dataset(label, **splits).hash
     found = replace(found, hash=digest, problems=tuple(problems), warnings=tuple(warnings(found)))
     return replace(found, text=table(found))
@@ -120,7 +124,14 @@ def _split(listing: Listing, seed: int) -> tuple[dict, str, list[str]]:
     )
 
 
-def _records(parts: dict, listing: Listing, progress: Callable) -> tuple[Record, ...]:
+def _mixed_marks(records: Sequence[Record]) -> list[str]:
+    message = mixed_marks((record.pair.mask, record.marks) for record in records)
+    return [message] if message else []
+
+
+def _records(
+    parts: dict, listing: Listing, progress: Callable, values: LesionValues | None
+) -> tuple[Record, ...]:
     official = {pair[:2]: part for part, pairs in listing.parts.items() for pair in pairs}
     some = not set(official.values()) <= {"", "train"}
     records: dict = {}
@@ -128,17 +139,21 @@ def _records(parts: dict, listing: Listing, progress: Callable) -> tuple[Record,
         for pair in pairs:
             records.setdefault(pair[:2], Record(pair, part, official[pair[:2]] * some))
     with ThreadPoolExecutor() as threads:
-        list(progress(threads.map(_read, records.values())))
+        list(progress(threads.map(lambda record: _read(record, values), records.values())))
     return tuple(records.values())
 
 
-def _read(record: Record) -> None:
+def _read(record: Record, values: LesionValues | None) -> None:
     # A check reports every bad file, whatever a decoder raises on it.
-    for read in (_read_image, _read_mask):
+    for path, read in (
+        (record.pair.image, lambda: _read_image(record)),
+        (record.pair.mask, lambda: _read_mask(record, values)),
+    ):
         try:
-            read(record)
+            read()
         except Exception as error:
-            record.problems.append(str(error))
+            named = str(error).startswith(str(path))
+            record.problems.append(str(error) if named else f"{path}: cannot be read ({error}).")
 
 
 def _read_image(record: Record) -> None:
@@ -156,21 +171,20 @@ def _read_image(record: Record) -> None:
         )
 
 
-def _read_mask(record: Record) -> None:
-    path, size = record.pair.mask, record.size
-    grey = read_grey(path)
-    mask = mask_from_grey(grey, str(path))
-    record.pixels, record.lesion = mask.size, int(mask.sum())
-    record.ambiguous = ambiguous_pixels(grey)
-    if grey.max(initial=0) <= 1:
-        record.values = "0/1" if record.lesion else "only 0"
+def _read_mask(record: Record, values: LesionValues | None) -> None:
+    found = read_mask_file(record.pair.mask, values)
+    mask = found.mask
+    record.pixels, record.lesion = mask.size, int(np.count_nonzero(mask))
+    record.ambiguous, record.marks = found.ambiguous, found.lesion
+    record.corners = bool(mask[[0, 0, -1, -1], [0, -1, 0, -1]].all())
+    if values is not None:
+        record.values = "as chosen"
+    elif found.greys:
+        record.values = "greys"
     else:
-        record.values = "greys" if ((grey > 0) & (grey < 255)).any() else "0/255"
-    if size and size != grey.shape:
-        raise ValueError(
-            f"{path}: expected the size of its image {record.pair.image.name}, {size[1]} x "
-            f"{size[0]} pixels. Found {grey.shape[1]} x {grey.shape[0]} pixels."
-        )
+        record.values = f"0/{found.lesion}" if found.lesion else "only 0"
+    if record.size:
+        require_size(record.pair, record.size, found)
 
 
 def _near_pairs(records: Sequence[Record], exact: Sequence[Sequence[int]]) -> tuple[Near, ...]:

@@ -21,7 +21,10 @@ class Record:
         part, official: where it stands, and where its publisher put it ("" for nowhere).
         size, kind, turned: (height, width), "JPEG RGB" say, and if EXIF turns the image.
         copies: channels that equal the second (FLAIR in LGG): "first", "third".
-        values: of the mask: "0/1", "0/255", "greys" or "only 0"; the rest counts its pixels.
+        values: of the mask: "0/1", "0/255", "0/#800000", "greys", "only 0" or "as chosen".
+        marks: what marks the lesion, as `MaskFile.lesion`.
+        corners: all four corners of the mask are lesion.
+        ambiguous, lesion, pixels: pixels of the mask, as `MaskFile.ambiguous`, lesion, and all.
     """
 
     pair: Pair
@@ -32,6 +35,8 @@ class Record:
     turned: bool = False
     copies: tuple[str, ...] = ()
     values: str = ""
+    marks: str = ""
+    corners: bool = False
     ambiguous: int = 0
     lesion: int = 0
     pixels: int = 0

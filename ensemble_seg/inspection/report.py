@@ -11,6 +11,7 @@ from ..common.files import whole
 from ..datasets.splits import PARTS
 from ..plots import BLACK, BLUE, GREEN, ORANGE, bare, plain
 from ..reading.images import small_image
+from ..reading.lesion_values import LesionValues
 from .records import Inspection, Record
 
 SHOWN = 10
@@ -36,7 +37,7 @@ def warnings(found: Inspection) -> list[str]:
             record for record in records if "third" in record.copies
         ],
     }
-    messages = _leaks(found) + _doubles(found)
+    messages = _inverted(records) + _leaks(found) + _doubles(found)
     messages += [f"{len(which)} {what}" for what, which in counted.items() if which]
     if ambiguous:
         messages.append(
@@ -51,14 +52,17 @@ def warnings(found: Inspection) -> list[str]:
     return messages
 
 
-def lesion_problems(records: Iterable[Record]) -> list[str]:
+def lesion_problems(
+    records: Iterable[Record], lesion_values: LesionValues | None = None
+) -> list[str]:
     """Return a message if there are training masks and none of them has a lesion."""
     train = [record for record in records if record.part == "train" and record.pixels]
     if not train or any(record.lesion for record in train):
         return []
+    values = "255 (or 1) is" if lesion_values is None else "what --lesion-values names is"
     return [
         f"Expected training images with a lesion. Found {len(train)} readable training masks, all "
-        "without one. Add lesions, or check that 255 (or 1) is lesion in the masks."
+        f"without one. Add lesions, or check that {values} lesion in the masks."
     ]
 
 
@@ -180,6 +184,19 @@ def _counts(values: Iterable[str]) -> str:
 
 def _full_masks(records: Iterable[Record]) -> list[Record]:
     return [record for record in records if record.pixels and record.lesion == record.pixels]
+
+
+def _inverted(records: Iterable[Record]) -> list[str]:
+    """Warn where most masks with a lesion look as if lesion and background were exchanged."""
+    lesions = [record for record in records if record.lesion]
+    odd = [record for record in lesions if record.corners or 2 * record.lesion > record.pixels]
+    if 2 * len(odd) <= len(lesions):
+        return []
+    return [
+        f"{len(odd)} of {len(lesions)} masks with a lesion have it in all four corners or in more "
+        f"than half of the image ({odd[0].pair.mask.name}). Look at them: if they are inverted, "
+        "choose --lesion-values 0."
+    ]
 
 
 def _leaks(found: Inspection) -> list[str]:

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..presets import Preset
+from .lesion_values import LesionValues
 from .windows import Windows, cached_reader, small_pair
 
 THREADS = ThreadPoolExecutor(os.cpu_count(), "ensemble_seg")
@@ -21,7 +22,11 @@ AHEAD = 2  # batches
 
 
 def batches(
-    windows: Windows, size: int, batch_size: int = 8, cache: str | Path | None = None
+    windows: Windows,
+    size: int,
+    batch_size: int = 8,
+    cache: str | Path | None = None,
+    lesion_values: LesionValues | None = None,
 ) -> tf.data.Dataset:
     """Stream pairs of files as batches: one pass, in their order.
 
@@ -32,31 +37,36 @@ def batches(
         cache: folder for the resized images and masks, 4 bytes a pixel, so that the files are
             decoded once; ENSEMBLE_SEG_CACHE_DIR where it is None. Where that is unset too, the
             files are decoded in each epoch.
+        lesion_values: as in `read_mask`.
 
     Returns:
         tf.data.Dataset of (images, masks): (B, size, size, 3) float32 in 0..255, and
         (B, size, size, 2) float32 one-hot, channel 0 background and channel 1 lesion. The last
         batch may be smaller.
     """
-    load = _loader(windows, size, cache)
+    load = _loader(windows, size, cache, lesion_values)
     numbers = tf.data.Dataset.range(len(windows)).batch(batch_size)
     return _ahead(numbers.map(load, num_parallel_calls=AHEAD))
 
 
 def training_batches(
-    windows: Windows, preset: Preset, first_epoch: int = 0, cache: str | Path | None = None
+    windows: Windows,
+    preset: Preset,
+    first_epoch: int = 0,
+    cache: str | Path | None = None,
+    lesion_values: LesionValues | None = None,
 ) -> tf.data.Dataset:
     """Stream them for a training: shuffled in each epoch, augmented if the preset says so.
 
     Args:
-        windows, cache: as in `batches`.
+        windows, cache, lesion_values: as in `batches`.
         preset: its size, batch_size, epochs, augment, warp and seed are used.
         first_epoch: epochs that were trained before; goes on from there to the preset's last.
 
     Returns:
         As `batches`. The last batch of an epoch may be smaller.
     """
-    load = _loader(windows, preset.size, cache)
+    load = _loader(windows, preset.size, cache, lesion_values)
 
     def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
         order = tf.range(len(windows), dtype=tf.int64)
@@ -87,9 +97,12 @@ def _ahead(dataset: tf.data.Dataset) -> tf.data.Dataset:
     return dataset.prefetch(AHEAD).with_options(options)
 
 
-def _loader(windows: Windows, size: int, cache: str | Path | None) -> Callable:
+def _loader(
+    windows: Windows, size: int, cache: str | Path | None, lesion_values: LesionValues | None
+) -> Callable:
     """Return a function from a tensor of window numbers to their batch."""
-    read = _batch_reader(windows, size, cache or os.environ.get("ENSEMBLE_SEG_CACHE_DIR"))
+    cache = cache or os.environ.get("ENSEMBLE_SEG_CACHE_DIR")
+    read = _batch_reader(windows, size, cache, lesion_values)
 
     def load(numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         kinds = (tf.uint8, tf.uint8)
@@ -100,14 +113,16 @@ def _loader(windows: Windows, size: int, cache: str | Path | None) -> Callable:
     return load
 
 
-def _batch_reader(windows: Windows, size: int, cache: str | Path | None) -> Callable:
+def _batch_reader(
+    windows: Windows, size: int, cache: str | Path | None, lesion_values: LesionValues | None
+) -> Callable:
     """Return a function of window numbers that reads them side by side and stacks them."""
     if cache:
-        read = cached_reader(windows, size, cache)
+        read = cached_reader(windows, size, cache, lesion_values)
     else:
 
         def read(number):
-            return small_pair(*windows[number], size)
+            return small_pair(*windows[number], size, lesion_values)
 
     def read_batch(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         images, masks = zip(*THREADS.map(read, numbers), strict=True)

@@ -4,47 +4,67 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from .dicom import is_dicom
 from .images import open_picture, orientation, picture_size, small_image
-from .masks import ambiguous_pixels, mask_from_grey, read_grey
+from .lesion_values import LesionValues
+from .masks import MaskFile, mixed_marks, read_mask_file
 from .pairs import Pair
 
 TRIAL_SIZE = 32
 PAIRS_AT_ONCE = 1000  # pairs handed to the threads at once: what waits takes memory, too
 
 
-def check_pairs(pairs: Iterable[Pair]) -> int:
+def check_pairs(pairs: Iterable[Pair], lesion_values: LesionValues | None = None) -> int:
     """Read every image and every mask; raise at the first file that cannot be trained on.
 
     Large JPEG images are decoded at 1/8 of their size, which reads the whole file nevertheless.
 
+    Args:
+        pairs: of one data set.
+        lesion_values: as in `read_mask`.
+
     Returns:
-        How many mask pixels were neither clearly background (at most 15) nor clearly lesion (at
-        least 200) before they were thresholded at 127.
+        How many pixels of JPEG masks were neither clearly background (at most 15) nor clearly
+        lesion (at least 200) before they were thresholded at 127.
 
     Raises:
-        FileNotFoundError, ValueError: naming the file: unreadable, not a two-class mask, or a mask
-            of another size than its image.
+        FileNotFoundError, ValueError: naming the file: unreadable, not a two-class mask, a mask of
+            another size than its image, or masks that mark the lesion in different ways.
     """
+
+    def check(pair: Pair) -> tuple[int, str]:
+        return _check_pair(pair, lesion_values)
+
     pairs = list(dict.fromkeys(pairs))
     blocks = [pairs[start : start + PAIRS_AT_ONCE] for start in range(0, len(pairs), PAIRS_AT_ONCE)]
     with ThreadPoolExecutor() as threads:
-        return sum(sum(threads.map(_check_pair, block)) for block in blocks)
+        found = [result for block in blocks for result in threads.map(check, block)]
+    mixed = mixed_marks((pair.mask, mark) for pair, (_, mark) in zip(pairs, found, strict=True))
+    if mixed:
+        raise ValueError(mixed)
+    return sum(ambiguous for ambiguous, _ in found)
 
 
-def _check_pair(pair: Pair) -> int:
-    image, mask, _ = pair
-    small_image(image, TRIAL_SIZE)
-    size, grey = picture_size(image), read_grey(mask)
-    mask_from_grey(grey, str(mask))
-    if size != grey.shape:
+def _check_pair(pair: Pair, lesion_values: LesionValues | None) -> tuple[int, str]:
+    """Return a mask's ambiguous pixels, and what marks its lesion."""
+    small_image(pair.image, TRIAL_SIZE)
+    found = read_mask_file(pair.mask, lesion_values)
+    require_size(pair, picture_size(pair.image), found)
+    return found.ambiguous, found.lesion
+
+
+def require_size(pair: Pair, size: tuple[int, int], found: MaskFile) -> None:
+    """Raise ValueError where a mask has not the size (height, width) of its image."""
+    if size != found.mask.shape:
         raise ValueError(
-            f"{mask}: expected the size of its image {image.name}, {_in_pixels(size)}. "
-            f"Found {_in_pixels(grey.shape)}.{_turned(image)}"
+            f"{pair.mask}: expected the size of its image {pair.image.name}, {_in_pixels(size)}. "
+            f"Found {_in_pixels(found.mask.shape)}.{_turned(pair.image)}"
         )
-    return ambiguous_pixels(grey)
 
 
 def _turned(image: Path) -> str:
+    if is_dicom(image):
+        return ""
     turn = orientation(open_picture(image))
     if turn == 1:
         return ""

@@ -7,11 +7,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from .dicom import read_dicom
+from .dicom import is_dicom, read_dicom
 from .pairs import Box
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".dcm")
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".gif", ".webp"),
+    ".dcm",
+)
 ORIENTATION = 0x0112
+BITS_PER_SAMPLE, PHOTOMETRIC, PLANES = 258, 262, 284  # tags of TIFF
+FILLED = 1 << 14  # of 16 bits, the range below which less than 64 of 256 greys would be left
 SCALES = (8, 4, 2, 1)  # at which a JPEG can be decoded
 Corners = tuple[float, float, float, float]  # top, left, bottom, right in pixels
 
@@ -39,8 +44,9 @@ def read_image(path: str | Path) -> np.ndarray:
     """Read an image file as RGB.
 
     Grey becomes three equal channels, an alpha channel is dropped, palettes and CMYK are turned
-    into RGB, an EXIF orientation is followed, and of 16 bits the upper 8 are kept, unless no value
-    exceeds 255.
+    into RGB, an EXIF orientation is followed, and of 16 bits the upper 8 are kept. Files of 16 bits
+    whose values fill less than a quarter of their range (12 bits, say) are refused: one file
+    cannot tell which scale its set has.
 
     Returns:
         (H, W, 3) uint8, RGB, 0..255.
@@ -54,11 +60,21 @@ def read_image(path: str | Path) -> np.ndarray:
 
 def rgb_pixels(picture: Image.Image, path: str | Path) -> np.ndarray:
     """Decode an opened image file by the rule of `read_image`: (H, W, 3) uint8."""
+    narrowed = has_narrowed_colours(picture)
     picture = decoded(picture, path)
     if picture.mode.startswith(("I", "F")):
         grey = eight_bit(picture, path)
         return np.repeat(grey[..., None], 3, axis=-1)
-    return np.asarray(picture.convert("RGB"))
+    try:
+        colours = np.asarray(picture.convert("RGB"))
+    except ValueError as error:
+        raise unreadable(path, error) from error
+    if narrowed and np.ptp(colours) < FILLED >> 8:
+        raise ValueError(
+            f"{path}: 16 bits a channel, of which the upper 8 hold {np.ptp(colours) + 1} greys "
+            "only. Save the images of the set with 8 bits a channel, all with one scale."
+        )
+    return colours
 
 
 def open_picture(path: str | Path) -> Image.Image:
@@ -69,20 +85,18 @@ def open_picture(path: str | Path) -> Image.Image:
         ValueError: empty, no image, or several images in one file.
     """
     path = Path(path)
-    if not path.is_file():
-        why = "a link that leads nowhere or in a circle" if path.is_symlink() else "no such file"
-        raise FileNotFoundError(f"{path}: {why}.")
-    if not path.stat().st_size:
-        raise ValueError(f"{path}: an empty file (0 bytes). Replace it or leave it out.")
-    if path.suffix.lower() == ".dcm":
+    require_file(path)
+    if is_dicom(path):
         return Image.fromarray(read_dicom(path))
     try:
         picture = Image.open(path)
+        frames = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
     except UnidentifiedImageError:
         raise unreadable(path, "its content is of no known image format") from None
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except Exception as error:  # whatever a decoder raises, the message has to name the file
         raise unreadable(path, error) from error
-    frames = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
+    if _tag(picture, PLANES) == 2 and has_narrowed_colours(picture):
+        raise unreadable(path, "16 bits a channel, each channel for itself")
     if frames > 1:
         raise ValueError(
             f"{path}: expected one image, found {frames} in the file ({picture.format}). Save the "
@@ -91,22 +105,42 @@ def open_picture(path: str | Path) -> Image.Image:
     return picture
 
 
+def require_file(path: Path) -> None:
+    """Raise FileNotFoundError where there is no file, ValueError where it is empty."""
+    if not path.is_file():
+        why = "a link that leads nowhere or in a circle" if path.is_symlink() else "no such file"
+        raise FileNotFoundError(f"{path}: {why}.")
+    if not path.stat().st_size:
+        raise ValueError(f"{path}: an empty file (0 bytes). Replace it or leave it out.")
+
+
 def decoded(picture: Image.Image, path: str | Path) -> Image.Image:
-    """Decode an opened image file and turn it upright.
+    """Decode an opened image file, turn it upright, and a 16-bit TIFF whose white is 0 positive.
 
     Raises:
         ValueError: the file breaks off or its content is damaged.
     """
     try:
         picture.load()
-    except (OSError, SyntaxError, ValueError) as error:
-        raise unreadable(path, "it breaks off" if "truncated" in str(error) else error) from error
-    return ImageOps.exif_transpose(picture) if orientation(picture) != 1 else picture
+    except Exception as error:
+        raise unreadable(path, error) from error
+    negative = picture.mode.startswith("I;16") and _tag(picture, PHOTOMETRIC) == 0
+    if orientation(picture) != 1:
+        picture = ImageOps.exif_transpose(picture)
+    # Pillow turns negatives of 8 bits only.
+    return Image.fromarray(65535 - np.asarray(picture, "uint16")) if negative else picture
 
 
 def orientation(picture: Image.Image) -> int:
-    """Return the EXIF orientation of an opened picture: 1 where it is upright as stored."""
-    return picture.getexif().get(ORIENTATION, 1)
+    """Return the EXIF orientation of an opened picture: 1 where it is upright as stored.
+
+    Raises:
+        ValueError: the file breaks off; a PNG has its EXIF at the end.
+    """
+    try:
+        return picture.getexif().get(ORIENTATION, 1)
+    except Exception as error:
+        raise unreadable(getattr(picture, "filename", "image"), error) from error
 
 
 def picture_size(path: str | Path) -> tuple[int, int]:
@@ -116,12 +150,28 @@ def picture_size(path: str | Path) -> tuple[int, int]:
         return (width, height) if orientation(picture) >= 5 else (height, width)
 
 
+def has_narrowed_colours(picture: Image.Image) -> bool:
+    """Say whether an opened file has 16 bits a channel, of which Pillow keeps the upper 8."""
+    if picture.mode.startswith(("I", "F")):
+        return False
+    if picture.format == "PNG":
+        return any(str(tile[3]).endswith(";16B") for tile in picture.tile)
+    return picture.format == "TIFF" and max(_tag(picture, BITS_PER_SAMPLE) or (8,)) > 8
+
+
 def eight_bit(picture: Image.Image, path: str | Path) -> np.ndarray:
-    """Return the values of a 16-bit picture as uint8: the upper 8 bits, unless none exceeds 255."""
+    """Return the upper 8 bits of a 16-bit picture as uint8; refuse one that leaves them unused."""
     values = np.asarray(picture)
+    low, high = values.min(), values.max()
     missing = int(np.isnan(values).sum())
-    if picture.mode != "F" and values.min() >= 0 and values.max() <= 65535:
-        return (values if values.max() <= 255 else values.astype("uint32") >> 8).astype("uint8")
+    if picture.mode != "F" and low >= 0 and high <= 65535:
+        if high and int(high) - int(low) < FILLED:
+            raise ValueError(
+                f"{path}: 16 bits a pixel, of which the values {low} to {high} fill too little to "
+                "tell their scale. Give the images of the set one scale with python -m "
+                f"ensemble_seg convert {Path(path).parent} NEW_FOLDER"
+            )
+        return (values.astype("uint32") >> 8).astype("uint8")
     found = f"{values.dtype} from {values.min():g} to {values.max():g}"
     if missing:
         found = f"{values.dtype} with {missing} NaN"
@@ -133,6 +183,8 @@ def eight_bit(picture: Image.Image, path: str | Path) -> np.ndarray:
 
 def unreadable(path: str | Path, reason: object) -> ValueError:
     """Return the error for a file whose content cannot be read."""
+    if "truncated" in str(reason):
+        reason = "it breaks off"
     return ValueError(
         f"{path}: not an image that can be read ({reason}). Replace the file or leave it out."
     )
@@ -206,3 +258,7 @@ def _resized(picture: Image.Image, size: int, window: Corners | None) -> np.ndar
         picture = picture.crop(cut)
     corners = (left - x, top - y, right - x, bottom - y)
     return np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR, corners))
+
+
+def _tag(picture: Image.Image, number: int):
+    return getattr(picture, "tag_v2", {}).get(number)

@@ -1,23 +1,59 @@
 """Mask files to 0 and 1: what counts as lesion, and what is refused."""
 
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from .images import decoded, draft, eight_bit, is_plain_jpeg, open_picture, orientation
+from .classes import (
+    CHOOSE,
+    HIGHEST_BACKGROUND,
+    MIDDLE,
+    ambiguous_pixels,
+    lesion_threshold,
+    lesion_value,
+    mask_from_grey,
+)
+from .dicom import is_dicom
+from .images import decoded, draft, is_plain_jpeg, open_picture, orientation
+from .lesion_values import LesionValues
 from .pairs import Box
+from .stored import ADVICE, Stored, has_transparency, is_lossy, read_stored
 
-CLEAR_BACKGROUND, CLEAR_LESION = 15, 200
-HIGHEST_BACKGROUND = 127
-AMBIGUOUS_SHARE = 0.01
+THRESHOLD = tuple(range(HIGHEST_BACKGROUND + 1, 256))
 
 
-def read_mask(path: str | Path) -> np.ndarray:
+class MaskFile(NamedTuple):
+    """A mask and how its file says lesion.
+
+    Attributes:
+        mask: (H, W) uint8 of 0 and 1.
+        lesion: what marks the lesion: "1", "255", "255 of 16 bits", "65535", a colour such as
+            "#800000", or "1 bit"; "" where there is no lesion, and where its values were chosen.
+        ambiguous: pixels of a JPEG in 16..199, which are cut at 127.
+        greys: the file has values near those of background and lesion.
+    """
+
+    mask: np.ndarray
+    lesion: str
+    ambiguous: int = 0
+    greys: bool = False
+
+
+def read_mask(path: str | Path, lesion_values: LesionValues | None = None) -> np.ndarray:
     """Read a mask file as lesion (1) and background (0).
 
-    Values {0, 1} are taken as they are, other greys are lesion above 127. See `mask_from_grey`
-    for what is refused.
+    Where a file keeps its values (PNG, TIFF, BMP, DICOM) they are {0, 1}, {0, 255} or {0, 65535};
+    everything else is refused. JPEG changes values: there, lesion is what exceeds 127; see
+    `mask_from_grey`. Of an indexed file black is background, whatever its index.
+
+    Args:
+        path: the file.
+        lesion_values: the values that are lesion, all others being background, of an indexed file
+            its indices.
 
     Returns:
         (H, W) uint8 of 0 and 1.
@@ -26,97 +62,56 @@ def read_mask(path: str | Path) -> np.ndarray:
         FileNotFoundError: no such file.
         ValueError: the file is not an image, or its values are not those of a two-class mask.
     """
-    return mask_from_grey(read_grey(path), str(path))
+    return read_mask_file(path, lesion_values).mask
 
 
-def mask_from_grey(grey: np.ndarray, name: str = "mask") -> np.ndarray:
-    """Turn the grey values of a mask file into 0 and 1.
+def read_mask_file(path: str | Path, lesion_values: LesionValues | None = None) -> MaskFile:
+    """Read a mask file as `read_mask`, and say what marks the lesion in it."""
+    stored, name = read_stored(path), str(path)
+    if lesion_values is not None:
+        found = MaskFile(_chosen(stored, lesion_values, name), "")
+    elif stored.lossy:
+        found = _from_lossy(stored.values, name)
+    elif stored.palette is not None:
+        found = _from_palette(stored, name)
+    else:
+        found = _from_values(stored.values, name)
+    if stored.alpha is not None and not np.array_equal(stored.alpha > 0, found.mask > 0):
+        raise ValueError(
+            f"{name}: expected an opaque mask, found an alpha channel from {stored.alpha.min()} to "
+            f"{stored.alpha.max()} that says something else than the colours. {ADVICE}"
+        )
+    return found
+
+
+def mixed_marks(marks: Iterable[tuple[Path, str]]) -> str:
+    """Return a message if masks of one set mark the lesion in several ways, "" if they do not.
+
+    Where one mask is {0, 1} and another {0, 255}, 255 may well be another class, or a border.
+    White of 8 and of 16 bits is the same, and 1 bit says nothing else than either.
 
     Args:
-        grey: (H, W) uint8 or bool: {0, 1}, {0, 255}, or greys near 0 and 255 as JPEG leaves them.
-        name: what to call the mask in an error.
-
-    Returns:
-        (H, W) uint8 of 0 and 1.
-
-    Raises:
-        ValueError: values above 1 without any white, or more than 1 % of the pixels in 16..199.
-
-    Example:
-        >>> mask_from_grey(np.array([[0, 3, 251, 255]], "uint8"))
-        array([[0, 0, 1, 1]], dtype=uint8)
+        marks: the file and `MaskFile.lesion` of each mask.
     """
-    grey = np.asarray(grey).astype("uint8", copy=False)
-    return (grey >= lesion_threshold(grey, name)).view("uint8")
+    first, counts = {}, Counter()
+    for path, mark in marks:
+        if mark not in ("", "1 bit"):
+            counts[mark] += 1
+            first.setdefault(mark, path)
+    if len({"255" if mark == "65535" else mark for mark in counts}) < 2:
+        return ""
+    found = ", ".join(f"{mark} in {n} masks ({first[mark]})" for mark, n in counts.most_common())
+    text = f"Expected masks that all mark the lesion with one value. Found {found}."
+    values = [mark.split()[0] for mark in counts]
+    if not all(value.isdigit() for value in values):
+        return f"{text} {ADVICE}"
+    chosen = " ".join(sorted(set(values), key=int))
+    return f"{text} If all of them are lesion, say so: --lesion-values {chosen}."
 
 
-def lesion_threshold(grey: np.ndarray, name: str = "mask") -> int:
-    """Return the lowest value that means lesion in a mask file: 1 of {0, 1}, else 128.
-
-    Args:
-        grey: (H, W) uint8.
-        name: what to call the mask in an error.
-
-    Raises:
-        ValueError: as `mask_from_grey`.
-    """
-    highest = grey.max(initial=0)
-    if highest <= 1:
-        return 1
-    if highest < CLEAR_LESION or ambiguous_pixels(grey) > AMBIGUOUS_SHARE * grey.size:
-        values, counts = np.unique(grey, return_counts=True)
-        found = ", ".join(str(value) for value in values[np.argsort(-counts)][:6])
-        raise ValueError(
-            f"{name}: expected a mask of two classes, with values 0 and 1 or 0 and 255 (JPEG greys "
-            f"near them are fine). Found {len(values)} values, most often {found}. Save one mask "
-            "for the lesion class, background 0 and lesion 255."
-        )
-    return HIGHEST_BACKGROUND + 1
-
-
-def ambiguous_pixels(grey: np.ndarray) -> int:
-    """Count the pixels of a 0..255 mask that are neither clearly background nor clearly lesion.
-
-    Example:
-        >>> ambiguous_pixels(np.array([0, 15, 16, 199, 200, 255]))
-        2
-    """
-    above = np.asarray(grey, "uint8") - np.uint8(CLEAR_BACKGROUND + 1)
-    # Clear background has wrapped round to 240 and more.
-    return int(np.count_nonzero(above < CLEAR_LESION - CLEAR_BACKGROUND - 1))
-
-
-def read_grey(path: str | Path) -> np.ndarray:
-    """Read the values of a mask file: (H, W), of a palette the indices unless its colours are grey.
-
-    Raises:
-        FileNotFoundError, ValueError: as `read_mask`; colours are refused.
-    """
-    picture = decoded(open_picture(path), path)
-    if picture.mode.startswith(("I", "F")):
-        return eight_bit(picture, path)
-    if picture.mode in ("1", "L", "LA"):
-        return np.asarray(picture.convert("L"))
-    colours = np.asarray(picture.convert("RGB"))
-    if picture.mode == "P" and not _is_grey(colours):
-        return np.asarray(picture)
-    if not _is_grey(colours):
-        raise ValueError(
-            f"{path}: expected a grey mask, found colours. Save one mask for the lesion class, "
-            "background 0 and lesion 255."
-        )
-    return colours[..., 0]
-
-
-def _is_grey(colours: np.ndarray, tolerance: int = 16) -> bool:
-    red, green, blue = np.moveaxis(colours.astype("int16"), -1, 0)
-    return all(
-        np.abs(a - b).max(initial=0) <= tolerance
-        for a, b in ((red, green), (green, blue), (blue, red))
-    )
-
-
-def small_mask(path: Path, size: int, box: Box | None = None) -> np.ndarray:
+def small_mask(
+    path: Path, size: int, box: Box | None = None, lesion_values: LesionValues | None = None
+) -> np.ndarray:
     """Read a window of a mask file, resized to the nearest pixel; halfway, either neighbour.
 
     A large JPEG is decoded at a reduced size, as images are: there a pixel is lesion where most of
@@ -128,20 +123,102 @@ def small_mask(path: Path, size: int, box: Box | None = None) -> np.ndarray:
     Raises:
         FileNotFoundError, ValueError: as `read_mask`.
     """
-    picture = open_picture(path)
+    if lesion_values is None and not is_dicom(path):
+        picture = open_picture(path)
+        if is_plain_jpeg(picture):
+            return _small_jpeg(picture, path, size, box)
+        if _is_plain_grey(picture, path):
+            picture = decoded(picture, path)
+            value = lesion_value(np.asarray(picture), str(path))
+            return (_nearest(picture, size, box) == value).view("uint8")
+    return _nearest(Image.fromarray(read_mask(path, lesion_values)), size, box)
+
+
+def _small_jpeg(picture: Image.Image, path: Path, size: int, box: Box | None) -> np.ndarray:
     stored = picture.size
-    if is_plain_jpeg(picture):
-        corners = draft(picture, "L", size, box)
-    else:
-        if picture.mode != "L" or orientation(picture) != 1:
-            picture = Image.fromarray(read_mask(path))
-        corners = box or (0, 0, picture.height, picture.width)
-    top, left, bottom, right = corners
+    corners = draft(picture, "L", size, box)
     picture = decoded(picture, path)
     grey = np.asarray(picture)
     if picture.size == stored:
         threshold = lesion_threshold(grey, str(path))
     else:
         threshold = 1 if grey.max(initial=0) <= 1 else HIGHEST_BACKGROUND + 1
+    return (_nearest(picture, size, corners) >= threshold).view("uint8")
+
+
+def _is_plain_grey(picture: Image.Image, path: Path) -> bool:
+    fits = picture.mode == "L" and orientation(picture) == 1 and not has_transparency(picture)
+    return fits and not is_lossy(picture, path)
+
+
+def _nearest(picture: Image.Image, size: int, window: tuple | None) -> np.ndarray:
+    top, left, bottom, right = window or (0, 0, picture.height, picture.width)
     small = picture.resize((size, size), Image.Resampling.NEAREST, (left, top, right, bottom))
-    return (np.asarray(small) >= threshold).view("uint8")
+    return np.asarray(small)
+
+
+def _from_lossy(grey: np.ndarray, name: str) -> MaskFile:
+    mask, highest = mask_from_grey(grey, name), grey.max(initial=0)
+    mark = str(255 if highest > 1 else 1) if mask.any() else ""
+    greys = highest > 1 and np.count_nonzero(grey) != np.count_nonzero(grey == 255)
+    return MaskFile(mask, mark, ambiguous_pixels(grey), bool(greys))
+
+
+def _from_values(values: np.ndarray, name: str) -> MaskFile:
+    if values.dtype == bool:
+        return MaskFile(values.astype("uint8"), "1 bit" if values.any() else "")
+    value = lesion_value(values, name)
+    mask = (values == value).view("uint8")
+    mark = f"{value} of 16 bits" if value == 255 and values.dtype != np.uint8 else str(value)
+    return MaskFile(mask, mark if mask.any() else "")
+
+
+def _from_palette(stored: Stored, name: str) -> MaskFile:
+    """Tell lesion by colour: black is background, and white, or the only other colour, lesion.
+
+    Index 2 beside black may be another class than index 1: only 0 and 1 are taken.
+    """
+    used = np.flatnonzero(np.bincount(stored.values.ravel()))
+    colours = {int(i): _colour(stored.palette[i]) for i in used if i < len(stored.palette)}
+    shown = set(colours.values())
+    two = len(shown) == len(used)  # each index has a colour, and its own
+    lesion = shown - {"0"}
+    if not two or not (lesion <= {"255"} or (set(colours) == {0, 1} and len(lesion) == 1)):
+        found = ", ".join(f"{i} ({colours.get(i, 'no colour')})" for i in used[:6].tolist())
+        raise ValueError(
+            f"{name}: expected an indexed mask of black and white, or of indices 0 and 1 of which "
+            f"one is black. Found {len(used)} indices: {found}. {ADVICE} {CHOOSE.format('INDEX')}"
+        )
+    mask = np.isin(stored.values, [i for i, colour in colours.items() if colour in lesion])
+    return MaskFile(mask.view("uint8"), lesion.pop() if lesion else "")
+
+
+def _chosen(stored: Stored, lesion_values: LesionValues, name: str) -> np.ndarray:
+    if stored.lossy and lesion_values != THRESHOLD:
+        raise ValueError(
+            f"{name}: expected a file that keeps its values, found JPEG or lossy WebP, in which "
+            f"{' '.join(map(str, lesion_values[:6]))} cannot be told from values near them. Save "
+            f"the mask as PNG, or cut it in the middle: {MIDDLE}."
+        )
+    values = stored.values
+    if values.dtype == bool:  # white may be called 1 or 255
+        values = values.astype("uint8") * (1 if 1 in lesion_values else 255)
+    mask = np.isin(values, lesion_values)
+    if stored.palette is None or values.max(initial=0) >= len(stored.palette):
+        return mask.view("uint8")
+    greys = stored.palette[values]
+    same = (greys == greys[..., :1]).all(axis=-1)
+    by_colour = same & np.isin(greys[..., 0], lesion_values)
+    if not same.all() or np.array_equal(mask, by_colour) or not by_colour.any():
+        return mask.view("uint8")
+    if mask.any():
+        raise ValueError(
+            f"{name}: the chosen values are indices of this file, and greys that other indices "
+            f"stand for. {ADVICE}"
+        )
+    return by_colour.view("uint8")
+
+
+def _colour(colour: np.ndarray) -> str:
+    red, green, blue = colour.tolist()
+    return str(red) if red == green == blue else f"#{red:02x}{green:02x}{blue:02x}"

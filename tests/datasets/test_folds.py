@@ -28,7 +28,7 @@ def toy(monkeypatch):
     """Data set without files, of (group, share of lesion) for each image."""
     shares = {}
 
-    def fake_mask(path):
+    def fake_mask(path, lesion_values):
         mask = np.zeros(1000, "uint8")
         mask[: round(1000 * shares[path])] = 1
         return mask.reshape(20, 50)

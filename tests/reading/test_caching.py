@@ -131,7 +131,7 @@ def test_changed_files_are_read_anew(pairs, tmp_path, number):
 def test_what_a_killed_writer_left_is_not_read(pairs, tmp_path, monkeypatch):
     windows, folder = [(pair, None) for pair in pairs], tmp_path / "cache"
 
-    def killed(pair, box, size):
+    def killed(pair, box, size, lesion_values):
         if pair.group == "7":
             raise KeyboardInterrupt
         return small_pair(pair, box, size)
@@ -171,7 +171,7 @@ def test_two_writers_at_once_do_not_disturb_each_other(pairs, tmp_path, monkeypa
     seen, results, errors = set(), {}, []
     lock = threading.Lock()
 
-    def row(pair, box, size):
+    def row(pair, box, size, lesion_values):
         with lock:
             first = pair.group not in seen
             seen.add(pair.group)

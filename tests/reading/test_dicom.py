@@ -1,4 +1,5 @@
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ from conftest import save
 
 import ensemble_seg as es
 from ensemble_seg.reading.dicom import read_dicom
+from ensemble_seg.reading.masks import small_mask
 
 GREYS = np.array([[0, 25, 50, 75], [99, 100, 500, 4095]], "uint16")
 
@@ -133,3 +135,71 @@ def test_a_folder_of_dicom_images_with_png_masks(dicom, tmp_path):
     expected = np.clip((ramp - 1999.5) / 3999 + 0.5, 0, 1) * 255
     np.testing.assert_allclose(images[0, ..., 2], expected, atol=1)
     np.testing.assert_array_equal(masks[0, ..., 1], ramp > 2400)
+
+
+@pytest.mark.parametrize("empty", [None, "", []])
+def test_an_empty_window_is_none(dicom, empty):
+    values = np.array([[1000, 1500, 2000]], "uint16")
+    for tags in ({"WindowCenter": empty, "WindowWidth": empty}, {"WindowCenter": 1}):
+        np.testing.assert_array_equal(read_dicom(dicom(values, **tags)), [[0, 128, 255]])
+
+
+def test_padding_is_black_and_does_not_set_the_range(dicom):
+    values = np.array([[-2000, 0, 500, 1000, -2000]], "int16")
+    path = dicom(values, PixelPaddingValue=-2000)
+    np.testing.assert_array_equal(read_dicom(path), [[0, 0, 128, 255, 0]])
+    path = dicom(values, "MONOCHROME1", PixelPaddingValue=-2000)
+    np.testing.assert_array_equal(read_dicom(path), [[0, 255, 127, 0, 0]])
+    values = np.array([[60000, 0, 500, 1000, 65535]], "uint16")
+    path = dicom(values, PixelPaddingValue=65535, PixelPaddingRangeLimit=60000)
+    np.testing.assert_array_equal(read_dicom(path), [[0, 0, 128, 255, 0]])
+
+
+@pytest.mark.parametrize(("bits", "shift"), [(16, 8), (12, 4)])
+def test_colours_of_16_bits_keep_the_upper_8_of_those_stored(dicom, bits, shift):
+    colours = np.random.default_rng(0).integers(0, 1 << bits, (4, 6, 3)).astype("uint16")
+    path = dicom(colours, "RGB", BitsStored=bits, HighBit=bits - 1)
+    np.testing.assert_array_equal(read_dicom(path), colours // (1 << shift))
+
+
+def test_a_palette_gives_its_colours(dicom):
+    def table(*values):
+        return np.array(values, "uint16").tobytes()
+
+    tags = {"RedPaletteColorLookupTableData": table(0, 65535, 40000)}
+    tags |= {"GreenPaletteColorLookupTableData": table(0, 256, 0)}
+    tags |= {"BluePaletteColorLookupTableData": table(0, 0, 65535)}
+    for colour in ("Red", "Green", "Blue"):
+        tags[f"{colour}PaletteColorLookupTableDescriptor"] = [3, 0, 16]
+    path = dicom(np.array([[0, 1, 2]], "uint8"), "PALETTE COLOR", **tags)
+    assert read_dicom(path).tolist() == [[[0, 0, 0], [255, 1, 0], [156, 0, 255]]]
+    with pytest.raises(ValueError, match=r"a.dcm: expected a grey mask, found colours"):
+        es.read_mask(path)
+
+
+def test_files_that_come_with_pydicom():
+    pydicom = pytest.importorskip("pydicom")
+    folder = Path(pydicom.__file__).parent / "data" / "test_files"
+    image = es.read_image(folder / "examples_palette.dcm")
+    values = pydicom.dcmread(folder / "examples_palette.dcm")
+    red = np.frombuffer(values.RedPaletteColorLookupTableData, "<u2")
+    assert (image[..., 0] == (red >> 8)[values.pixel_array]).all()
+    assert np.abs(image[..., 0].astype(int) - image[..., 2]).max() > 50
+    with pytest.raises(ValueError, match=r"palette.dcm: expected a grey mask"):
+        es.read_mask(folder / "examples_palette.dcm")
+    eight, sixteen = (es.read_image(folder / f"SC_rgb_rle{bits}.dcm") for bits in ("", "_16bit"))
+    np.testing.assert_array_equal(eight, sixteen)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [([0, 1, 2], "Found 3 values"), ([0, 2], "Found 2 values"), ([0, 300], "Found 2 values")],
+)
+def test_masks_are_read_by_their_stored_values_not_by_the_window(dicom, values, message):
+    stored = np.resize(np.array(values, "uint16"), (4, 6))
+    path = dicom(stored, WindowCenter=1, WindowWidth=2, RescaleSlope=2, RescaleIntercept=0)
+    with pytest.raises(ValueError, match=rf"a.dcm: expected a mask of two classes.*{message}"):
+        es.read_mask(path)
+    chosen = (values[-1],)
+    np.testing.assert_array_equal(es.read_mask(path, chosen), stored == values[-1])
+    np.testing.assert_array_equal(small_mask(path, 6, None, chosen)[0], stored[0] == values[-1])
