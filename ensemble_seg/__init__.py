@@ -8,6 +8,10 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+from .common.environment import require_environment
+
+require_environment()
+
 from . import plots
 from .datasets import Dataset, Split, load_dataset
 from .datasets.folds import k_folds
@@ -30,6 +34,7 @@ from .evaluation import (
 from .fetching.downloads import download
 from .hardware.precision import precision_policy
 from .inspection.inspecting import inspect_dataset
+from .keeping.loading import load_model, save_model
 from .losses import LOSSES, ExponentialLoss, exponential_loss, loss_by_name
 from .models import unet
 from .predicting import Views, eight_views, overlay, predict_folder, predict_image
@@ -39,7 +44,7 @@ from .reading.images import read_image
 from .reading.masks import read_mask
 from .reading.pairs import Box, Pair
 from .reading.windows import read_window
-from .runs import Run, load_run, run_path, save_model
+from .runs import Run, load_run, run_path
 from .sampling import (
     Counts,
     crop_split,
@@ -49,7 +54,7 @@ from .sampling import (
     lesion_crops,
     sampling_data,
 )
-from .training import load_or_train, train
+from .training import check_before_training, load_or_train, train
 from .zooming import zoom_ensemble
 
 sampled = sampling_data  # its earlier name
@@ -72,6 +77,7 @@ __all__ = [
     "WeightedAverage",
     "average_probabilities",
     "build_ensemble",
+    "check_before_training",
     "check_pairs",
     "crop_split",
     "download",
@@ -87,6 +93,7 @@ __all__ = [
     "lesion_boxes",
     "lesion_crops",
     "load_dataset",
+    "load_model",
     "load_or_train",
     "load_run",
     "loss_by_name",

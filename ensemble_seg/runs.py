@@ -8,7 +8,7 @@ from pathlib import Path
 
 import keras
 
-from .common.files import file_hash, remove_partial, whole
+from .common.files import file_hash, remove_partial, require_disk, whole
 from .common.locks import held, refuse_if_held
 from .datasets import Dataset
 from .hardware.devices import copy_weights
@@ -83,14 +83,29 @@ class RunFolder:
         """Raise ValueError where the folder was begun with other data or other settings."""
         refuse_another(self.path, config)
 
-    def begin(self, config: dict) -> None:
-        """Write config.json, or check the one of an interrupted training; see `refuse_another`."""
+    def begin(self, config: dict, size: int) -> None:
+        """Write config.json, or check the one of an interrupted training; see `refuse_another`.
+
+        Args:
+            config: from `run_config`.
+            size: of the model's weights, bytes: there must be disk for two states and two models.
+        """
         if self.is_begun:
             self.refuse_another(config)
             remove_partial(self.path)
             remove_partial(self.path / "backup")
-        else:
+        there = sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
+        require_disk(self.path, max(8 * size - there, 4 * size), "the state of a training")
+        if not self.is_begun:
             write_config(self.path, config)
+
+    def kept(self) -> str:
+        """Return a sentence on what is kept of an unfinished training."""
+        states = self._states()
+        if not states:
+            return "No epoch had ended, so nothing of it is kept."
+        done = int(states[-1].name.removeprefix("epoch-").split(".")[0])
+        return f"The state after epoch {done} is kept in {self.path}."
 
     def resume(self, model: keras.Model, preset: Preset) -> tuple[int, History]:
         """Give a compiled model the newest state that is sound, and say which.

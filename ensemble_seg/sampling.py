@@ -198,12 +198,22 @@ def crop_split(
         (pair, box) for pair, (_, boxes) in zip(split.pairs, found, strict=True) for box in boxes
     ]
     if not crops:
-        raise ValueError(
-            f"No image of {len(split)} has background / lesion >= {threshold}: {counts.dropped} "
-            f"below it, {counts.empty} without a lesion. Lower `threshold`."
-        )
+        raise ValueError(nothing_to_crop(counts, threshold))
     pairs, boxes = zip(*crops, strict=True)
     return replace(split, pairs=pairs, boxes=boxes), counts
+
+
+def nothing_to_crop(counts: Counts, threshold: float) -> str:
+    """Return the message for a sampling step that keeps no image.
+
+    Example:
+        >>> nothing_to_crop(Counts(kept=0, dropped=1, empty=2, crops=0), 3.0)
+        'No image of 3 has background / lesion >= 3.0: 1 below it, 2 without a lesion. Lower ...'
+    """
+    return (
+        f"No image of {counts.dropped + counts.empty} has background / lesion >= {threshold}: "
+        f"{counts.dropped} below it, {counts.empty} without a lesion. Lower `threshold`."
+    )
 
 
 def sampling_data(data: Dataset, preset: Preset) -> Dataset:

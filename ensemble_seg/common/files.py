@@ -4,6 +4,7 @@ import contextlib
 import errno
 import hashlib
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,6 +64,16 @@ def require_disk(folder: Path, size: int, purpose: str) -> None:
             f"{folder}: {purpose} needs {readable(size)} of free disk, found {readable(free)}. "
             "Free some space, or name another folder."
         )
+
+
+def require_writable(folder: Path) -> None:
+    """Raise OSError where nothing can be written to a folder, or where it cannot be made."""
+    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    with (
+        clear_disk_errors(folder, "Nothing was written."),
+        tempfile.NamedTemporaryFile(dir=there, prefix=PARTIAL) as file,
+    ):
+        file.write(b"0")
 
 
 @contextlib.contextmanager

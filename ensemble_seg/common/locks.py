@@ -162,4 +162,3 @@ def _beat(path: Path, over: threading.Event) -> None:
     while not over.wait(BEAT):
         with contextlib.suppress(OSError):
             os.utime(path)
-

@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 import h5py
 import keras
+import numpy as np
 
 from .histories import History, epochs_of, first_epochs
 
 SUFFIX = ".weights.h5"
-NOTE = "ensemble_seg"  # the attribute with epoch, history and checksum
+NOTE = "ensemble_seg"  # where epoch, history and checksum stand, as JSON; Keras passes it over
 
 
 class State(NamedTuple):
@@ -31,8 +32,9 @@ def write_state(model: keras.Model, file: Path, history: History) -> None:
     """Write all that is needed to go on after the last epoch of a history."""
     model.save_weights(file, overwrite=True)
     with h5py.File(file, "r+") as stored:
-        note = {"epoch": epochs_of(history), "history": history, "crc32": _checksum(stored)}
-        stored.attrs[NOTE] = json.dumps(note)
+        note = {"epoch": epochs_of(history), "history": history}
+        note["crc32"] = _checksum(stored, note)
+        stored[NOTE] = json.dumps(note)
 
 
 def read_state(path: Path, epochs: int, history: History) -> State:
@@ -50,8 +52,8 @@ def read_state(path: Path, epochs: int, history: History) -> State:
     done = int(number) if number.isdecimal() else 0
     try:
         with h5py.File(path) as stored:
-            note = json.loads(stored.attrs[NOTE]) if NOTE in stored.attrs else None
-            damaged = bool(note) and note["crc32"] != _checksum(stored)
+            note = json.loads(stored[NOTE][()]) if NOTE in stored else None
+            damaged = note is not None and note["crc32"] != _checksum(stored, note)
     except Exception as error:  # h5py raises whatever its library finds in a damaged file
         raise ValueError("it is damaged") from error
     if damaged:
@@ -66,13 +68,15 @@ def read_state(path: Path, epochs: int, history: History) -> State:
     return State(path, done, first_epochs(history, done))
 
 
-def _checksum(stored: h5py.File) -> int:
-    """Return the CRC-32 over the names, shapes and values of all arrays."""
+def _checksum(stored: h5py.File, note: dict) -> int:
+    """Return the CRC-32 over epoch, history, and the names, shapes and values of all arrays."""
     arrays: list[h5py.Dataset] = []
     stored.visititems(lambda _, item: arrays.append(item) if hasattr(item, "dtype") else None)
-    total = 0
+    total = zlib.crc32(json.dumps([note["epoch"], note["history"]]).encode())
     for array in arrays:
+        if array.name == f"/{NOTE}":
+            continue
         values = array[()]
-        total = zlib.crc32(repr((array.name, values.shape, str(values.dtype))).encode(), total)
-        total = zlib.crc32(values.tobytes(), total)
+        about = repr((array.name, np.shape(values), str(array.dtype)))
+        total = zlib.crc32(np.asarray(values).tobytes(), zlib.crc32(about.encode(), total))
     return total
