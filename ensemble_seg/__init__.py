@@ -8,6 +8,10 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+from .common.environment import require_environment
+
+require_environment()
+
 from . import plots
 from .datasets import Dataset, Split, load_dataset
 from .datasets.folds import k_folds
@@ -32,6 +36,7 @@ from .evaluation import (
 from .fetching.downloads import download
 from .hardware.precision import precision_policy
 from .inspection.inspecting import inspect_dataset
+from .keeping.loading import load_model, save_model
 from .losses import LOSSES, ExponentialLoss, exponential_loss, loss_by_name
 from .models import unet
 from .predicting import evaluate, overlay, predict_folder, predict_image
@@ -41,7 +46,7 @@ from .reading.images import read_image
 from .reading.masks import read_mask
 from .reading.pairs import Box, Pair
 from .reading.windows import read_window
-from .runs import Run, load_run, run_path, save_model
+from .runs import Run, load_run, run_path
 from .sampling import (
     Counts,
     crop_split,
@@ -52,7 +57,7 @@ from .sampling import (
     sampling_data,
     shift_crops,
 )
-from .training import load_or_train, train
+from .training import check_before_training, load_or_train, train
 from .zooming import fit_zoom, zoom_ensemble
 
 sampled = sampling_data  # its earlier name
@@ -75,6 +80,7 @@ __all__ = [
     "WeightedAverage",
     "average_probabilities",
     "build_ensemble",
+    "check_before_training",
     "check_pairs",
     "crop_split",
     "download",
@@ -91,6 +97,7 @@ __all__ = [
     "lesion_boxes",
     "lesion_crops",
     "load_dataset",
+    "load_model",
     "load_or_train",
     "load_run",
     "loss_by_name",

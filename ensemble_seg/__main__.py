@@ -4,13 +4,29 @@ import argparse
 import sys
 from pathlib import Path
 
+from .common.errors import is_out_of_memory
+from .common.stopping import TerminatedError, terminable
+
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; return 0, or 1 with one message where the input is bad."""
+    """Run a command; return 0, or 1 with one message where the input is bad.
+
+    Where it was interrupted it is 130 (Ctrl-C) or 143 (SIGTERM), with what is kept.
+    """
     options = _parser().parse_args(arguments)
     try:
-        options.command(options)
-    except (ValueError, OSError, RuntimeError) as error:
+        with terminable():
+            options.command(options)
+    except KeyboardInterrupt as stop:
+        ended = isinstance(stop, TerminatedError)
+        text = str(stop) or "Interrupted. Nothing half-written is left; run the same command again."
+        print(f"\nensemble_seg: {text}", file=sys.stderr)
+        return 143 if ended else 130
+    except Exception as error:
+        if is_out_of_memory(error) and not isinstance(error, RuntimeError):
+            error = "out of memory. Close other programs, or use a machine with more of it."
+        elif not isinstance(error, ValueError | OSError | RuntimeError):
+            raise
         print(f"ensemble_seg: {error}", file=sys.stderr)
         return 1
     return 0
@@ -29,12 +45,17 @@ def check(options: argparse.Namespace) -> None:
 
     from .inspection.inspecting import inspect_dataset, write_manifest
     from .inspection.report import picture
+    from .presets import preset as chosen_preset
 
     def bar(items):
         return tqdm(items, desc="check", unit=" pairs", leave=False)
 
     found = inspect_dataset(
-        options.dataset, options.data_dir, progress=bar, lesion_values=_lesion_values(options)
+        options.dataset,
+        options.data_dir,
+        progress=bar,
+        lesion_values=_lesion_values(options),
+        preset=chosen_preset(options.preset),
     )
     print(found)
     if options.picture:
@@ -89,10 +110,11 @@ def convert(options: argparse.Namespace) -> None:
 
 def train(options: argparse.Namespace) -> None:
     """Train the main and the sampling model and save their ensemble."""
-    from . import build_ensemble, load_or_train, save_model
+    from . import build_ensemble, check_before_training, load_or_train, save_model
     from .runs import run_path
 
     data, preset = _experiment(options)
+    check_before_training(data, preset, options.runs_dir, options.devices)
     runs = [
         load_or_train(name, data, preset, options.runs_dir, options.devices)
         for name in ("main", "sampling")
@@ -125,10 +147,9 @@ def evaluate(options: argparse.Namespace) -> None:
 
 def predict(options: argparse.Namespace) -> None:
     """Write masks, overlays and disagreement maps for a folder of images, or one image."""
-    import keras
     from tqdm import tqdm
 
-    from . import build_ensemble, eight_views, predict_folder
+    from . import build_ensemble, eight_views, load_model, predict_folder
 
     if options.zoom and (options.model or options.eight_views):
         raise ValueError("--zoom: expected the two trained models, without --model, --eight-views.")
@@ -138,13 +159,8 @@ def predict(options: argparse.Namespace) -> None:
         pair = [run.model for run in runs]
         network = _zoom(pair, data) if options.zoom else build_ensemble(pair, preset.weights)
         files = [run.path / "model.keras" for run in runs]
-    elif options.model.is_file():
-        network, files = keras.saving.load_model(options.model, compile=False), [options.model]
     else:
-        raise FileNotFoundError(
-            f"{options.model.absolute()}: no such model. Train it first (python -m ensemble_seg "
-            "train), or name one with --model."
-        )
+        network, files = load_model(options.model), [options.model]
     if options.eight_views:
         network = eight_views(network)
     number = predict_folder(network, options.images, options.out, tqdm, files)
@@ -220,6 +236,7 @@ def _parser() -> argparse.ArgumentParser:
     look = add(check, masks)
     look.add_argument("dataset", nargs="?", help="a name or a folder (phantoms)")
     look.add_argument("--data-dir", help="folder of the named data sets")
+    look.add_argument("--preset", help="what is to be trained: decides which masks suffice (quick)")
     look.add_argument(
         "--picture", type=_path, metavar="FILE.png", help="draw lesion sizes and leaks"
     )

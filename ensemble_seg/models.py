@@ -1,26 +1,18 @@
 """The network: a U-Net of segmentation_models with a float32 softmax head."""
 
 import contextlib
-import io
-import os
 from collections.abc import Callable
-from types import SimpleNamespace
 
 import keras
 import numpy as np
 
-from .common.errors import suggest
-from .encoders.efficientnet_lite import SKIPS, efficientnet_lite0
+from .encoders.backbones import require_backbone, segmentation_models
 from .encoders.weights import load_encoder
-from .hardware.normalization import FusedBatchNormalization
 from .hardware.precision import dtype_policy, precision_policy
 from .presets import Preset
 
 # Keras' 0.99 averages over the last hundred steps and lags behind in a training of a few hundred.
 BATCH_NORM_MOMENTUM = 0.9
-
-# The layers segmentation_models builds with: Keras' own, but for batch normalisation.
-_LAYERS = SimpleNamespace(**{**vars(keras.layers), "BatchNormalization": FusedBatchNormalization})
 
 
 def unet(preset: Preset, name: str = "unet") -> keras.Model:
@@ -45,13 +37,8 @@ def unet(preset: Preset, name: str = "unet") -> keras.Model:
         >>> unet(preset("smoke")).output.shape
         (None, 64, 64, 2)
     """
-    sm = _segmentation_models()
-    if preset.backbone not in sm.get_available_backbone_names():
-        raise ValueError(
-            f"Unknown backbone '{preset.backbone}'."
-            f"{suggest(preset.backbone, sm.get_available_backbone_names())} "
-            f"Backbones: {', '.join(sorted(sm.get_available_backbone_names()))}."
-        )
+    require_backbone(preset.backbone, preset.size)
+    sm = segmentation_models()
     keras.utils.set_random_seed(preset.seed)
     with dtype_policy(precision_policy(preset.precision)), _download_explained(preset):
         network = sm.Unet(
@@ -84,28 +71,6 @@ def _with_preprocessing(network: keras.Model, preprocess: Callable) -> keras.Mod
     output = network(affine(image))
     affine.set_weights([kernel[None, None], bias])
     return keras.Model(image, output)
-
-
-def _segmentation_models():
-    backend = keras.backend.backend()
-    expected = "tf.keras" if backend == "tensorflow" else "keras"
-    framework = os.environ.setdefault("SM_FRAMEWORK", expected)
-    if framework != expected:
-        raise RuntimeError(
-            f"Invalid value for environment variable SM_FRAMEWORK. Expected {expected}, the only "
-            f"one that works with Keras 3 on {backend}. Received: SM_FRAMEWORK={framework}. Unset "
-            "it and start Python again."
-        )
-    if expected == "keras":
-        # A module that Keras 3 no longer has; efficientnet takes get_custom_objects from it.
-        keras.utils.generic_utils = keras.utils
-    with contextlib.redirect_stdout(io.StringIO()):
-        import segmentation_models
-    segmentation_models._KERAS_LAYERS = _LAYERS
-    factory = type(segmentation_models.Backbones)
-    factory._models_update["efficientnetlite0"] = (efficientnet_lite0, lambda image, **_: image)
-    factory._default_feature_layers["efficientnetlite0"] = SKIPS
-    return segmentation_models
 
 
 @contextlib.contextmanager

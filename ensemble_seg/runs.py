@@ -1,28 +1,24 @@
 """The run folder: what a training leaves behind, and how it is found again."""
 
-import csv
-import importlib.metadata
-import json
 import os
-import platform
 import shutil
-import subprocess
-import time
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import keras
 
-from .common.files import remove_partial, whole
+from .common.files import file_hash, remove_partial, require_disk, whole
+from .common.locks import held, refuse_if_held
 from .datasets import Dataset
 from .hardware.devices import copy_weights
+from .keeping.configs import WITHOUT_EFFECT, read_config, refuse_another, write_config
+from .keeping.histories import History, epochs_of, read_history, write_history
+from .keeping.loading import KEPT, load_model, save_model
+from .keeping.states import State, read_state, state_name, write_state
 from .presets import Preset
 
 MONITOR = "val_dice"
-WITHOUT_EFFECT = {"main": ("threshold", "margin", "shift", "weights"), "sampling": ("weights",)}
-REMOVED = {"optimizer": "adam"}  # settings of earlier versions, with the value that is left
-KEPT = "What was trained so far is kept, and the same command goes on from there."
 
 
 @dataclass(frozen=True)
@@ -37,12 +33,12 @@ class Run:
 
     path: Path
     config: dict
-    history: dict[str, list[float]]
+    history: History
 
     @cached_property
     def model(self) -> keras.Model:
         """The trained model, read from the run folder once."""
-        return keras.saving.load_model(self.path / "model.keras", compile=False)
+        return load_model(self.path / "model.keras", self.config.get("model_sha256"))
 
 
 @dataclass(frozen=True)
@@ -70,61 +66,76 @@ class RunFolder:
         """Whether the trained model is there."""
         return (self.path / "model.keras").is_file()
 
-    def begin(self, config: dict) -> None:
-        """Write config.json, or check the one of an interrupted training; see `refuse_another`."""
-        if (self.path / "config.json").is_file():
-            self.refuse_another(config)
-            remove_partial(self.path)
-            remove_partial(self.path / "backup")
-            return
-        with whole(self.path / "config.json") as file:
-            file.write_text(json.dumps(config, indent=2))
+    @property
+    def is_begun(self) -> bool:
+        """Whether there is anything of a run."""
+        return self.is_finished or bool(self._states()) or (self.path / "config.json").exists()
+
+    def held(self):
+        """Hold the folder while a block runs; see `common.locks.held`."""
+        return held(self.path)
+
+    def refuse_if_held(self) -> None:
+        """Raise RuntimeError where another process trains in the folder."""
+        refuse_if_held(self.path)
 
     def refuse_another(self, config: dict) -> None:
         """Raise ValueError where the folder was begun with other data or other settings."""
-        found = json.loads((self.path / "config.json").read_text())
-        if found["data_hash"] != config["data_hash"]:
-            raise self._holds(
-                f"on other data (hash {found['data_hash'][:12]}, this data "
-                f"{config['data_hash'][:12]})"
-            )
-        for field, left in REMOVED.items():
-            if found["preset"].get(field, left) != left:
-                chosen = found["preset"][field]
-                raise self._holds(f"with {field}={chosen}, which this version no longer has")
-        before = settings_of(found)
-        for field, value in config["preset"].items():
-            if field not in WITHOUT_EFFECT.get(config["name"], ()) and before[field] != value:
-                raise self._holds(f"with other settings ({field}={before[field]}, now {value})")
+        refuse_another(self.path, config)
 
-    def resume(self, model: keras.Model) -> tuple[int, dict[str, list[float]]]:
-        """Give a compiled model the state of the last epoch.
+    def begin(self, config: dict, size: int) -> None:
+        """Write config.json, or check the one of an interrupted training; see `refuse_another`.
+
+        Args:
+            config: from `run_config`.
+            size: of the model's weights, bytes: there must be disk for two states and two models.
+        """
+        if self.is_begun:
+            self.refuse_another(config)
+            remove_partial(self.path)
+            remove_partial(self.path / "backup")
+        there = sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
+        require_disk(self.path, max(8 * size - there, 4 * size), "the state of a training")
+        if not self.is_begun:
+            write_config(self.path, config)
+
+    def kept(self) -> str:
+        """Return a sentence on what is kept of an unfinished training."""
+        states = self._states()
+        if not states:
+            return "No epoch had ended, so nothing of it is kept."
+        done = int(states[-1].name.removeprefix("epoch-").split(".")[0])
+        return f"The state after epoch {done} is kept in {self.path}."
+
+    def resume(self, model: keras.Model, preset: Preset) -> tuple[int, History]:
+        """Give a compiled model the newest state that is sound, and say which.
 
         Returns:
             How many epochs are done, and their history.
         """
-        states = self._states()
-        if not states:
+        state = self._newest_state(preset)
+        if state is None:
+            shutil.rmtree(self.path / "backup", ignore_errors=True)
             return 0, {}
-        done = int(states[-1].name.split(".")[0].removeprefix("epoch-"))
-        model.load_weights(states[-1])
-        print(f"{self.name}: goes on after epoch {done}")
-        return done, {key: values[:done] for key, values in self.history().items()}
+        model.load_weights(state.path)
+        print(f"{self.name}: goes on after epoch {state.done}")
+        return state.done, state.history
 
-    def keep(self, model: keras.Model, history: dict[str, list[float]]) -> None:
+    def keep(self, model: keras.Model, history: History) -> None:
         """Keep the history and all that is needed to go on after its last epoch.
 
-        The state is one file whose name carries the epoch: weights and epoch cannot disagree,
-        however the training is killed.
+        The state is one file with weights, epoch and history: they cannot disagree, however the
+        training is killed. The state before it stays as well, for the case that one is damaged.
         """
         with whole(self.path / "history.csv", KEPT) as file:
-            _write_history(file, history)
-        old = self._states()
-        name = f"epoch-{len(history[MONITOR]):04d}.weights.h5"
+            write_history(file, history)
+        done = epochs_of(history)
+        name = state_name(done)
+        for state in self._states():
+            if state.name != state_name(done - 1):
+                state.unlink()  # the older one first: there is no room for three asked for
         with whole(self.path / "backup" / name, KEPT) as file:
-            model.save_weights(file, overwrite=True)
-        for state in old:
-            state.unlink()
+            write_state(model, file, history)
 
     def keep_best(self, model: keras.Model) -> None:
         """Keep the model with the best validation score so far."""
@@ -132,36 +143,62 @@ class RunFolder:
 
     def finish(self, model: keras.Model | None = None) -> None:
         """Write the trained model, the best one where None is given, and remove the backup."""
-        if model is None:
-            (self.path / "backup" / "best.keras").replace(self.path / "model.keras")
-        else:
-            save_model(model, self.path / "model.keras")
-        shutil.rmtree(self.path / "backup")
+        ready = self.path / "backup" / "best.keras"
+        if model is not None:
+            ready = self.path / "backup" / "last.keras"
+            save_model(model, ready)
+        config = {**read_config(self.path), "model_sha256": file_hash(ready)}
+        write_config(self.path, config)
+        ready.replace(self.path / "model.keras")
+        self.clean_up()
+
+    def clean_up(self) -> None:
+        """Remove what a finished run needs no more: also what a kill while finishing left."""
+        shutil.rmtree(self.path / "backup", ignore_errors=True)
+        remove_partial(self.path)
 
     def load(self) -> Run:
         """Return the finished run.
 
         Raises:
             FileNotFoundError: no finished run there.
+            ValueError: config.json is missing or damaged.
         """
         if not self.is_finished:
             raise FileNotFoundError(f"{self.path}: no finished run (model.keras). Train it first.")
-        config = json.loads((self.path / "config.json").read_text())
-        return Run(self.path, config, self.history())
+        config = read_config(self.path)
+        return Run(self.path, config, self._sound_history(config))
 
-    def history(self) -> dict[str, list[float]]:
-        """Return the columns of history.csv but for the epoch."""
-        with open(self.path / "history.csv", newline="") as file:
-            rows = list(csv.DictReader(file))
-        keys = [key for key in rows[0] if key != "epoch"]
-        return {key: [float(row[key]) for row in rows] for key in keys}
+    def _sound_history(self, config: dict) -> History:
+        history = read_history(self.path / "history.csv")
+        found, expected = epochs_of(history), config["preset"].get("epochs", 0)
+        if found != expected:
+            print(
+                f"{self.path / 'history.csv'}: damaged; {found} of {expected} epochs can be read, "
+                "the scores of the others are lost. The trained model is not touched by it."
+            )
+        return history
+
+    def _newest_state(self, preset: Preset) -> State | None:
+        history = read_history(self.path / "history.csv")
+        for path in reversed(self._states()):
+            try:
+                state = read_state(path, preset.epochs, history)
+                if preset.keep == "best":
+                    self._require_best()
+                return state
+            except ValueError as error:
+                print(f"{path}: not used: {error}. An earlier state is taken, or the beginning.")
+        return None
+
+    def _require_best(self) -> None:
+        try:
+            load_model(self.path / "backup" / "best.keras")
+        except (ValueError, OSError) as error:
+            raise ValueError(f"best.keras, which belongs to it, cannot be used ({error})") from None
 
     def _states(self) -> list[Path]:
         return sorted((self.path / "backup").glob("epoch-*.weights.h5"))
-
-    def _holds(self, what: str) -> ValueError:
-        remedy = "Remove the folder, or set ENSEMBLE_SEG_RUNS_DIR."
-        return ValueError(f"{self.path}: holds a run {what}. {remedy}")
 
 
 class KeepState(keras.callbacks.Callback):
@@ -171,13 +208,13 @@ class KeepState(keras.callbacks.Callback):
     itself.
     """
 
-    def __init__(self, folder: RunFolder, history: dict[str, list[float]], saved: keras.Model):
+    def __init__(self, folder: RunFolder, history: History, saved: keras.Model | None):
         super().__init__()
         self.folder, self.history, self.saved = folder, history, saved
 
     def on_epoch_end(self, epoch, logs=None):
         best = max(self.history.get(MONITOR, []), default=-1.0)
-        if logs[MONITOR] > best:
+        if self.saved is not None and logs[MONITOR] > best:
             copy_weights(self.model, self.saved)
             self.folder.keep_best(self.saved)
         for key, value in logs.items():
@@ -201,58 +238,6 @@ def load_run(path: str | Path) -> Run:
 
     Raises:
         FileNotFoundError: no finished run there.
+        ValueError: config.json is missing or damaged.
     """
     return RunFolder(Path(path)).load()
-
-
-def save_model(model: keras.Model, path: str | Path) -> None:
-    """Save a model without optimiser and loss, so that it loads without custom objects."""
-    bare = keras.Model(model.input, model.output, name=model.name)
-    with whole(path, KEPT) as file:
-        bare.save(file)
-
-
-def run_config(data: Dataset, preset: Preset, name: str, model: keras.Model | None = None) -> dict:
-    """Return what config.json says of a run: settings, versions, data hash, git hash."""
-    packages = ("tensorflow", "keras", "segmentation-models", "numpy", "scikit-image")
-    return {
-        "name": name,
-        "data": data.name,
-        "data_hash": data.hash,
-        "pairs": {"train": len(data.train), "validation": len(data.validation)},
-        "preset": asdict(preset),
-        "label": preset.label,
-        "precision": model.layers[-2].dtype_policy.name if model else None,
-        "python": platform.python_version(),
-        "versions": {package: _version(package) for package in packages},
-        "git": _git_hash(),
-        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-    }
-
-
-def settings_of(config: dict) -> dict:
-    """Return the settings a run was made with; one that is newer than the run has its default."""
-    known = {field.name for field in fields(Preset)}
-    return asdict(Preset(**{key: value for key, value in config["preset"].items() if key in known}))
-
-
-def _write_history(file: Path, history: dict[str, list[float]]) -> None:
-    rows = zip(*history.values(), strict=True)
-    lines = [["epoch", *history], *([number, *row] for number, row in enumerate(rows, start=1))]
-    with open(file, "w", newline="") as stream:
-        csv.writer(stream).writerows(lines)
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _git_hash() -> str | None:
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None

@@ -199,10 +199,7 @@ def crop_split(
         (pair, box) for pair, (_, boxes) in zip(split.pairs, found, strict=True) for box in boxes
     ]
     if not crops:
-        raise ValueError(
-            f"No image of {len(split)} has background / lesion >= {threshold}: {counts.dropped} "
-            f"below it, {counts.empty} without a lesion. Lower `threshold`."
-        )
+        raise ValueError(nothing_to_crop(counts, threshold))
     pairs, boxes = zip(*crops, strict=True)
     return replace(split, pairs=pairs, boxes=boxes), counts
 
@@ -232,6 +229,19 @@ def shift_crops(split: Split, share: float, seed: int = 0) -> Split:
         left = int(np.clip(round(box.left + right * width), 0, columns - width))
         boxes.append(Box(top, left, top + height, left + width))
     return replace(split, boxes=tuple(boxes))
+
+
+def nothing_to_crop(counts: Counts, threshold: float) -> str:
+    """Return the message for a sampling step that keeps no image.
+
+    Example:
+        >>> nothing_to_crop(Counts(kept=0, dropped=1, empty=2, crops=0), 3.0)
+        'No image of 3 has background / lesion >= 3.0: 1 below it, 2 without a lesion. Lower ...'
+    """
+    return (
+        f"No image of {counts.dropped + counts.empty} has background / lesion >= {threshold}: "
+        f"{counts.dropped} below it, {counts.empty} without a lesion. Lower `threshold`."
+    )
 
 
 def sampling_data(data: Dataset, preset: Preset) -> Dataset:

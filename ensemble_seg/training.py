@@ -8,14 +8,21 @@ import keras
 from keras import ops
 from tqdm import tqdm
 
-from .datasets import Dataset
+from .common.files import require_writable
+from .datasets import Dataset, Split
+from .encoders.backbones import require_backbone
 from .hardware.adam import FusedAdam
 from .hardware.devices import MeanOverDevices, check_shares, copy_weights, on_devices
+from .hardware.precision import precision_policy
+from .inspection.readiness import Seen, lesion_problems
+from .keeping.configs import run_config
+from .keeping.stops import StopAtNaN, stops_explained
 from .losses import loss_by_name
 from .models import unet
 from .presets import Preset
-from .reading.checking import check_pairs
-from .runs import KeepState, Run, RunFolder, run_config, run_path
+from .reading.checking import CheckedMask, checked_masks
+from .reading.pairs import Pair
+from .runs import KeepState, Run, RunFolder, run_path
 from .sampling import sampling_data
 
 
@@ -53,17 +60,56 @@ def train(
     folder = RunFolder(run_path(data, preset, name, runs_dir))
     config = run_config(data, preset, name, model)
     if not folder.is_finished:
-        check_shares(devices, preset.batch_size, len(data.train), len(data.validation))
-        ambiguous = check_pairs(
-            (*data.train.pairs, *data.validation.pairs, *data.test.pairs), data.lesion_values
-        )
-        with on_devices(model, devices) as trained:
-            folder.begin({**config, "ambiguous_mask_pixels": ambiguous})
-            _fit(trained, data, preset, MeanOverDevices(loss) if devices else loss, folder, model)
+        folder.refuse_if_held()
+        seen = _checked(data, preset, devices)
+        ambiguous = sum(mask.ambiguous for mask in seen.values())
+        with folder.held(), stops_explained(name, preset, folder.kept):
+            if not folder.is_finished:  # by a process that held the folder until now
+                folder.begin(
+                    {**config, "ambiguous_mask_pixels": ambiguous}, 4 * model.count_params()
+                )
+                with on_devices(model, devices) as trained:
+                    loss = MeanOverDevices(loss) if devices else loss
+                    _fit(trained, data, preset, loss, folder, model)
     folder.refuse_another(config)
     run = folder.load()
     model.set_weights(run.model.get_weights())
     return run
+
+
+def check_before_training(
+    data: Dataset,
+    preset: Preset,
+    runs_dir: str | Path | None = None,
+    devices: Sequence[str] | None = None,
+) -> None:
+    """Raise where the models cannot be trained, as far as that is known before the first epoch.
+
+    The same test of the masks is part of `inspect_dataset`. `train` tests again what it needs.
+
+    Args:
+        data, preset, runs_dir, devices: as in `load_or_train`.
+
+    Raises:
+        ValueError: bad files, masks without what a model needs, an unknown loss or backbone,
+            devices that do not fit, a run folder of other data or settings.
+        RuntimeError: another process trains in a run folder.
+        OSError: a run folder cannot be written to.
+    """
+    loss_by_name(preset.loss)
+    require_backbone(preset.backbone, preset.size)
+    data = data.limit(preset.limit)
+    folders = {name: RunFolder(run_path(data, preset, name, runs_dir)) for name in TRAINING_DATA}
+    if all(folder.is_finished for folder in folders.values()):
+        return
+    seen = _checked(data, preset, devices, sampling=True)
+    crops = sum(mask.is_kept(preset.threshold) for mask in _seen(data.train, seen))
+    check_shares(devices, preset.batch_size, crops)
+    for name, folder in folders.items():
+        folder.refuse_if_held()
+        require_writable(folder.path)
+        if folder.is_begun:
+            folder.refuse_another(run_config(TRAINING_DATA[name](data, preset), preset, name))
 
 
 def load_or_train(
@@ -91,6 +137,7 @@ def load_or_train(
     folder = RunFolder(run_path(data, preset, name, runs_dir))
     if folder.is_finished:
         folder.refuse_another(run_config(data, preset, name))
+        folder.clean_up()
         print(f"{name}: loaded from {folder.path}")
         return folder.load()
     print(f"{name}: no finished run in {folder.path}, so it is trained now.")
@@ -105,7 +152,8 @@ def compile_model(
 ) -> None:
     """Compile a model as `train` does: lesion Dice watched, no XLA (slower on processors).
 
-    The optimizer's variables are made here. Made inside the first step, as Keras does, they cost
+    With float16 the loss is scaled, so that small gradients do not become 0. The optimizer's
+    variables are made here. Made inside the first step, as Keras does, they cost
     a second trace of the whole step.
 
     Args:
@@ -115,7 +163,11 @@ def compile_model(
         total_steps: of the whole training, warm-up and decay.
     """
     dice = keras.metrics.MeanMetricWrapper(lesion_dice, name="dice")
-    model.compile(build_optimizer(preset, total_steps), loss, metrics=[dice], jit_compile=False)
+    optimizer = build_optimizer(preset, total_steps)
+    if precision_policy(preset.precision) == "mixed_float16":
+        # Keras does so for a model of that policy, but not for its copy on several devices.
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer, name="loss_scale_optimizer")
+    model.compile(optimizer, loss, metrics=[dice], jit_compile=False)
     model.optimizer.build(model.trainable_variables)
 
 
@@ -158,23 +210,49 @@ def lesion_dice(y_true, y_pred):
     return ops.where(total > 0, overlap / ops.maximum(total, 1.0), 1.0)
 
 
+def _checked(
+    data: Dataset, preset: Preset, devices: Sequence[str] | None, sampling: bool = False
+) -> dict[Pair, CheckedMask]:
+    """Read all files; raise where they cannot be trained on. Returns what the masks hold."""
+    for split in (data.train, data.validation):
+        if not len(split):
+            raise ValueError(f"{data.name}: expected images in the {split.name} part, found none.")
+    check_shares(devices, preset.batch_size, len(data.train), len(data.validation))
+    parts = (data.train, data.validation, data.test)
+    seen = checked_masks([pair for part in parts for pair in part.pairs], data.lesion_values)
+    masks = {part.name: _seen(part, seen) for part in (data.train, data.validation)}
+    problems = lesion_problems(masks, preset, sampling, data.lesion_values)
+    if problems:
+        raise ValueError(f"{data.name}: {problems[0]}")
+    return seen
+
+
+def _seen(split: Split, masks: dict[Pair, CheckedMask]) -> list[Seen]:
+    return [Seen(pair, masks[pair].pixels, masks[pair].lesion, box) for pair, box in split.windows]
+
+
 def _fit(model: keras.Model, data: Dataset, preset: Preset, loss, folder: RunFolder, saved) -> None:
     keras.utils.set_random_seed(preset.seed)
     steps = -(-len(data.train) // preset.batch_size)
     compile_model(model, preset, loss, steps * preset.epochs)
-    done, history = folder.resume(model)
+    done, history = folder.resume(model, preset)
+    best = saved if preset.keep == "best" else None
     model.fit(
         data.train.to_tf(preset, training=True, first_epoch=done),
         validation_data=data.validation.to_tf(preset),
         initial_epoch=done,
         epochs=preset.epochs,
         steps_per_epoch=steps,
-        callbacks=[KeepState(folder, history, saved), _progress_bar(folder.name)],
+        callbacks=[
+            StopAtNaN(preset, folder.kept),
+            KeepState(folder, history, best),
+            _progress_bar(folder.name),
+        ],
         shuffle=False,
         verbose=0,
     )
     copy_weights(model, saved)
-    folder.finish(None if preset.keep == "best" else saved)
+    folder.finish(None if best else saved)
 
 
 def _progress_bar(name: str) -> keras.callbacks.Callback:

@@ -27,7 +27,10 @@ TESTED_ELSEWHERE = {
     "__main__": "test_main",
     "exporting": "test_main",
     "runs": "test_training",
+    "common/environment": "test_stops",
     "common/errors": "test_presets",
+    "common/locks": "test_two_trainings",
+    "common/stopping": "test_stops",
     "encoders/weights": "encoders/test_efficientnet_lite",
     "datasets/columns": "test_foreign_files",
     "datasets/inputs": "test_foreign_files",
@@ -39,25 +42,34 @@ TESTED_ELSEWHERE = {
     "fetching/archives": "fetching/test_downloads",
     "fetching/transfers": "fetching/test_downloads",
     "hardware/precision": "test_models",
+    "inspection/readiness": "test_before_training",
     "inspection/records": "inspection/test_inspecting",
     "inspection/report": "inspection/test_inspecting",
     "reading/classes": "reading/test_encodings",
     "reading/converting": "reading/test_encodings",
     "reading/lesion_values": "reading/test_encodings",
     "reading/masks": "reading/test_images",
+    "keeping/configs": "test_damaged_runs",
+    "keeping/histories": "test_damaged_runs",
+    "keeping/loading": "test_foreign_models",
+    "keeping/states": "test_damaged_runs",
+    "keeping/stops": "test_stops",
     "reading/pairs": "datasets/test_dataset",
     "reading/stored": "reading/test_encodings",
 }
-ROOMS = {"common", "datasets", "encoders", "fetching", "hardware", "inspection", "reading"}
+ROOMS = {
+    "common", "datasets", "encoders", "fetching", "hardware", "inspection", "keeping", "reading",
+}  # fmt: skip
 # What a room may import from, itself apart: arrows point one way.
 MAY_SEE = {
     "common": set(),
     "encoders": {"common", "hardware"},
+    "keeping": {"common", "datasets", "presets"},
     "hardware": {"common"},
     "reading": {"common", "presets"},
     "datasets": {"common", "presets", "reading"},
     "fetching": {"common", "datasets"},
-    "inspection": {"common", "datasets", "plots", "reading"},
+    "inspection": {"common", "datasets", "plots", "presets", "reading", "sampling"},
 }
 # Every public name of the flat module but Muon's: notebooks and courses use them.
 EARLIER = """

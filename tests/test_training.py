@@ -11,7 +11,8 @@ import pytest
 from conftest import save
 
 import ensemble_seg as es
-from ensemble_seg.runs import RunFolder, run_config
+from ensemble_seg.keeping.configs import run_config
+from ensemble_seg.runs import RunFolder
 from ensemble_seg.training import compile_model, lesion_dice
 
 TINY = es.preset("smoke").replace(size=32, epochs=3, precision="float32", limit=0)
@@ -146,7 +147,7 @@ def test_killed_in_the_middle_and_resumed_in_new_processes(disks, tmp_path):
     job.wait()
     assert not (path / "model.keras").exists()
     subprocess.run(command, check=True, capture_output=True)
-    history = RunFolder(path).history()
+    history = es.load_run(path).history
     assert len(history["loss"]) == 40
     assert sorted(file.name for file in path.iterdir()) == [
         "config.json", "history.csv", "model.keras",

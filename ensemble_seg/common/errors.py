@@ -58,3 +58,16 @@ def checked_weights(weights: Sequence[float], argument: str = "weights") -> tupl
     if not fits:
         raise invalid(argument, "numbers of at least 0, not all 0", weights)
     return tuple(values.tolist())
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether Python, TensorFlow or JAX says that memory does not suffice.
+
+    Example:
+        >>> is_out_of_memory(MemoryError()), is_out_of_memory(ValueError("no"))
+        (True, False)
+    """
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(names & {"MemoryError", "ResourceExhaustedError"}) or any(
+        mark in str(error) for mark in ("RESOURCE_EXHAUSTED", "std::bad_alloc")
+    )

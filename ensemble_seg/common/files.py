@@ -4,6 +4,7 @@ import contextlib
 import errno
 import hashlib
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +41,10 @@ def whole(path: str | Path, kept: str = "Nothing half-written is left.") -> Iter
         with clear_disk_errors(path, kept):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield partial
+            if partial.is_dir() and path.exists():
+                raise FileExistsError(
+                    f"{path}: exists; it was made while this ran. Remove it or name another folder."
+                )
             partial.replace(path)
     finally:
         _remove(partial)
@@ -59,6 +64,16 @@ def require_disk(folder: Path, size: int, purpose: str) -> None:
             f"{folder}: {purpose} needs {readable(size)} of free disk, found {readable(free)}. "
             "Free some space, or name another folder."
         )
+
+
+def require_writable(folder: Path) -> None:
+    """Raise OSError where nothing can be written to a folder, or where it cannot be made."""
+    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    with (
+        clear_disk_errors(folder, "Nothing was written."),
+        tempfile.NamedTemporaryFile(dir=there, prefix=PARTIAL) as file,
+    ):
+        file.write(b"0")
 
 
 @contextlib.contextmanager
@@ -104,7 +119,11 @@ def readable(size: int) -> str:
 
 def file_hash(path: str | Path) -> str:
     """Return the SHA-256 of a file's bytes, 64 hex digits."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _remove(path: Path) -> None:

@@ -27,6 +27,10 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         [0.0]
     """
 
+    def __init__(self, *args, name: str | None = None, **kwargs):
+        # DenseNet calls a layer conv1/bn, which Keras 3 refuses.
+        super().__init__(*args, name=name and name.replace("/", "_"), **kwargs)
+
     def call(self, inputs, training=None, mask=None):
         if not self._has_kernel(inputs, mask):
             return super().call(inputs, training=training, mask=mask)

@@ -16,13 +16,16 @@ from ..datasets.dataset import NAMES
 from ..datasets.layouts import find_pairs
 from ..datasets.pairing import Listing
 from ..datasets.splits import complete_parts
+from ..presets import Preset
+from ..presets import preset as chosen_preset
 from ..reading.checking import require_size
 from ..reading.images import open_picture, orientation, picture_size, small_image
 from ..reading.lesion_values import LesionValues, chosen_lesion_values
 from ..reading.masks import mixed_marks, read_mask_file
 from .duplicates import Near, group_duplicates, near_duplicates, same_files, thumbnail
+from .readiness import Seen, lesion_problems
 from .records import Inspection, Record
-from .report import lesion_problems, table, warnings
+from .report import table, warnings
 
 SIMILAR_PATIENTS = 0.85
 
@@ -33,12 +36,15 @@ def inspect_dataset(
     seed: int = 0,
     progress: Callable = iter,
     lesion_values: int | str | Iterable[int] | None = None,
+    preset: Preset | None = None,
 ) -> Inspection:
     """Read every file of a data set once and report all that is there and all that is wrong.
 
     Args:
         name, data_dir, seed, lesion_values: as for `load_dataset`.
         progress: wraps the files as they are read, tqdm say.
+        preset: what is to be trained: its limit, size and threshold decide whether the masks
+            suffice. ENSEMBLE_SEG_PRESET, or "quick", where it is None.
 
     Raises:
         ValueError, FileNotFoundError: as `find_folder`. Bad files are problems instead.
@@ -55,7 +61,12 @@ def inspect_dataset(
     values = chosen_lesion_values(lesion_values)
     records = _records(parts, listing, progress, values)
     problems += more + [message for record in records for message in record.problems]
-    problems += lesion_problems(records, values) + _mixed_marks(records)
+    seen = {
+        part: [Seen(r.pair, r.pixels, r.lesion) for r in records if r.part == part and r.pixels]
+        for part in parts
+    }
+    problems += lesion_problems(seen, preset or chosen_preset(), values=values)
+    problems += _mixed_marks(records)
     exact = same_files(record.hash for record in records)
     near = _near_pairs(records, exact)
     label = name if name in NAMES else folder.resolve().name

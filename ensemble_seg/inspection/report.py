@@ -11,7 +11,6 @@ from ..common.files import whole
 from ..datasets.splits import PARTS
 from ..plots import BLACK, BLUE, GREEN, ORANGE, bare, plain
 from ..reading.images import small_image
-from ..reading.lesion_values import LesionValues
 from .records import Inspection, Record
 
 SHOWN = 10
@@ -50,20 +49,6 @@ def warnings(found: Inspection) -> list[str]:
     if len(sizes) > 1:
         messages.append(f"{len(sizes)} image sizes: all become the network's square input.")
     return messages
-
-
-def lesion_problems(
-    records: Iterable[Record], lesion_values: LesionValues | None = None
-) -> list[str]:
-    """Return a message if there are training masks and none of them has a lesion."""
-    train = [record for record in records if record.part == "train" and record.pixels]
-    if not train or any(record.lesion for record in train):
-        return []
-    values = "255 (or 1) is" if lesion_values is None else "what --lesion-values names is"
-    return [
-        f"Expected training images with a lesion. Found {len(train)} readable training masks, all "
-        f"without one. Add lesions, or check that {values} lesion in the masks."
-    ]
 
 
 def table(found: Inspection) -> str:

@@ -1,8 +1,12 @@
 """What must be right with the files before a training starts."""
 
+import functools
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
 
 from .dicom import is_dicom
 from .images import open_picture, orientation, picture_size, small_image
@@ -12,6 +16,15 @@ from .pairs import Pair
 
 TRIAL_SIZE = 32
 PAIRS_AT_ONCE = 1000  # pairs handed to the threads at once: what waits takes memory, too
+
+
+class CheckedMask(NamedTuple):
+    """What a mask holds: ambiguous pixels, what marks its lesion, its pixels, those of lesion."""
+
+    ambiguous: int
+    mark: str
+    pixels: int
+    lesion: int
 
 
 def check_pairs(pairs: Iterable[Pair], lesion_values: LesionValues | None = None) -> int:
@@ -31,26 +44,46 @@ def check_pairs(pairs: Iterable[Pair], lesion_values: LesionValues | None = None
         FileNotFoundError, ValueError: naming the file: unreadable, not a two-class mask, a mask of
             another size than its image, or masks that mark the lesion in different ways.
     """
+    return sum(mask.ambiguous for mask in checked_masks(pairs, lesion_values).values())
 
-    def check(pair: Pair) -> tuple[int, str]:
-        return _check_pair(pair, lesion_values)
+
+def checked_masks(
+    pairs: Iterable[Pair], lesion_values: LesionValues | None = None
+) -> dict[Pair, CheckedMask]:
+    """Check pairs as `check_pairs` does, and return what their masks hold.
+
+    What was found is remembered while the process runs: both models are trained on the same files.
+    """
+
+    def check(pair: Pair) -> CheckedMask:
+        return _check_pair(pair, lesion_values, *map(_state, pair[:2]))
 
     pairs = list(dict.fromkeys(pairs))
     blocks = [pairs[start : start + PAIRS_AT_ONCE] for start in range(0, len(pairs), PAIRS_AT_ONCE)]
     with ThreadPoolExecutor() as threads:
         found = [result for block in blocks for result in threads.map(check, block)]
-    mixed = mixed_marks((pair.mask, mark) for pair, (_, mark) in zip(pairs, found, strict=True))
+    mixed = mixed_marks((pair.mask, seen.mark) for pair, seen in zip(pairs, found, strict=True))
     if mixed:
         raise ValueError(mixed)
-    return sum(ambiguous for ambiguous, _ in found)
+    return dict(zip(pairs, found, strict=True))
 
 
-def _check_pair(pair: Pair, lesion_values: LesionValues | None) -> tuple[int, str]:
-    """Return a mask's ambiguous pixels, and what marks its lesion."""
+@functools.lru_cache(maxsize=100_000)
+def _check_pair(pair: Pair, lesion_values: LesionValues | None, *states) -> CheckedMask:
+    """Read a pair; `states` are there so that files that have changed are read again."""
     small_image(pair.image, TRIAL_SIZE)
     found = read_mask_file(pair.mask, lesion_values)
     require_size(pair, picture_size(pair.image), found)
-    return found.ambiguous, found.lesion
+    lesion = int(np.count_nonzero(found.mask))
+    return CheckedMask(found.ambiguous, found.lesion, found.mask.size, lesion)
+
+
+def _state(file: Path) -> tuple[int, ...] | None:
+    try:
+        status = file.stat()
+    except OSError:
+        return None  # which reading it will explain
+    return (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
 def require_size(pair: Pair, size: tuple[int, int], found: MaskFile) -> None:
