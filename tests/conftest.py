@@ -15,7 +15,15 @@ SHARED = Path(
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch):
-    for name in ("PRESET", "DATASET", "DATA_DIR", "RUNS_DIR", "CACHE_DIR", "MIRROR"):
+    for name in (
+        "PRESET",
+        "DATASET",
+        "DATA_DIR",
+        "RUNS_DIR",
+        "CACHE_DIR",
+        "MIRROR",
+        "LESION_VALUES",
+    ):
         monkeypatch.delenv(f"ENSEMBLE_SEG_{name}", raising=False)
 
 

@@ -191,7 +191,7 @@ def _read_mask(record: Record, values: LesionValues | None) -> None:
     record.corners = bool(mask[[0, 0, -1, -1], [0, -1, 0, -1]].all())
     if values is not None:
         record.values = "as chosen"
-    elif found.greys:
+    elif found.lossy and found.lesion:
         record.values = "greys"
     else:
         record.values = f"0/{found.lesion}" if found.lesion else "only 0"

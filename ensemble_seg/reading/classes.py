@@ -15,47 +15,54 @@ CHOOSE = "Or choose which values are lesion: --lesion-values {}, say (lesion_val
 MIDDLE = "--lesion-values 128-255 (lesion_values in Python)"
 
 
-def mask_from_grey(grey: np.ndarray, name: str = "mask") -> np.ndarray:
+def grey_mask(grey: np.ndarray, name: str = "mask") -> tuple[np.ndarray, int]:
     """Turn the grey values of a JPEG mask into 0 and 1.
 
     Args:
-        grey: (H, W) uint8 or bool: {0, 1}, {0, 255}, or greys near 0 and 255 as JPEG leaves them.
+        grey: (H, W) uint8: 0 and 255, or greys near them as JPEG leaves them.
         name: what to call the mask in an error.
 
     Returns:
-        (H, W) uint8 of 0 and 1.
+        (H, W) uint8 of 0 and 1, and how many pixels were ambiguous.
 
     Raises:
-        ValueError: values above 1 without any white, more than 1 % of the pixels in 16..199, or a
+        ValueError: several values without any white, more than 1 % of the pixels in 16..199, or a
             patch of 5 x 5 pixels in 16..239, which is a third class.
 
     Example:
-        >>> mask_from_grey(np.array([[0, 3, 251, 255]], "uint8"))
-        array([[0, 0, 1, 1]], dtype=uint8)
+        >>> grey_mask(np.array([[0, 3, 251, 255]], "uint8"))
+        (array([[0, 0, 1, 1]], dtype=uint8), 0)
     """
-    grey = np.asarray(grey).astype("uint8", copy=False)
-    threshold = lesion_threshold(grey, name)
-    if threshold > 1 and _has_flat_greys(grey):
+    ambiguous = require_two_greys(grey, name)
+    if _has_flat_greys(grey):
         raise other_values(grey, name)
-    return (grey >= threshold).view("uint8")
+    return (grey > HIGHEST_BACKGROUND).view("uint8"), ambiguous
 
 
-def lesion_threshold(grey: np.ndarray, name: str = "mask") -> int:
-    """Return the lowest value that means lesion in a JPEG mask: 1 of {0, 1}, else 128.
+def require_two_greys(grey: np.ndarray, name: str = "mask") -> int:
+    """Return how many pixels are ambiguous in a JPEG mask, which has to be black and white.
+
+    One grey up to 15 everywhere is what JPEG makes of an empty mask.
 
     Args:
         grey: (H, W) uint8.
         name: what to call the mask in an error.
 
     Raises:
-        ValueError: values above 1 without any white, or more than 1 % of the pixels in 16..199.
+        ValueError: several values without any white, or more than 1 % of the pixels in 16..199.
     """
     highest = grey.max(initial=0)
-    if highest <= 1:
-        return 1
-    if highest < CLEAR_LESION or ambiguous_pixels(grey) > AMBIGUOUS_SHARE * grey.size:
+    if highest <= CLEAR_BACKGROUND:
+        if highest != grey.min(initial=CLEAR_BACKGROUND):
+            raise ValueError(
+                f"{name}: expected a JPEG mask of black and white, 0 and 255. Found values up to "
+                f"{highest}, which JPEG does not keep. Save the mask as PNG."
+            )
+        return 0
+    ambiguous = ambiguous_pixels(grey)
+    if highest < CLEAR_LESION or ambiguous > AMBIGUOUS_SHARE * grey.size:
         raise other_values(grey, name)
-    return HIGHEST_BACKGROUND + 1
+    return ambiguous
 
 
 def lesion_value(values: np.ndarray, name: str = "mask") -> int:

@@ -12,10 +12,9 @@ from .classes import (
     CHOOSE,
     HIGHEST_BACKGROUND,
     MIDDLE,
-    ambiguous_pixels,
-    lesion_threshold,
+    grey_mask,
     lesion_value,
-    mask_from_grey,
+    require_two_greys,
 )
 from .dicom import is_dicom
 from .images import decoded, draft, is_plain_jpeg, open_picture, orientation
@@ -34,13 +33,13 @@ class MaskFile(NamedTuple):
         lesion: what marks the lesion: "1", "255", "255 of 16 bits", "65535", a colour such as
             "#800000", or "1 bit"; "" where there is no lesion, and where its values were chosen.
         ambiguous: pixels of a JPEG in 16..199, which are cut at 127.
-        greys: the file has values near those of background and lesion.
+        lossy: JPEG, whose values are near those of background and lesion.
     """
 
     mask: np.ndarray
     lesion: str
     ambiguous: int = 0
-    greys: bool = False
+    lossy: bool = False
 
 
 def read_mask(path: str | Path, lesion_values: LesionValues | None = None) -> np.ndarray:
@@ -48,7 +47,7 @@ def read_mask(path: str | Path, lesion_values: LesionValues | None = None) -> np
 
     Where a file keeps its values (PNG, TIFF, BMP, DICOM) they are {0, 1}, {0, 255} or {0, 65535};
     everything else is refused. JPEG changes values: there, lesion is what exceeds 127; see
-    `mask_from_grey`. Of an indexed file black is background, whatever its index.
+    `grey_mask`. Of an indexed file black is background, whatever its index.
 
     Args:
         path: the file.
@@ -138,12 +137,9 @@ def _small_jpeg(picture: Image.Image, path: Path, size: int, box: Box | None) ->
     stored = picture.size
     corners = draft(picture, "L", size, box)
     picture = decoded(picture, path)
-    grey = np.asarray(picture)
     if picture.size == stored:
-        threshold = lesion_threshold(grey, str(path))
-    else:
-        threshold = 1 if grey.max(initial=0) <= 1 else HIGHEST_BACKGROUND + 1
-    return (_nearest(picture, size, corners) >= threshold).view("uint8")
+        require_two_greys(np.asarray(picture), str(path))
+    return (_nearest(picture, size, corners) > HIGHEST_BACKGROUND).view("uint8")
 
 
 def _is_plain_grey(picture: Image.Image, path: Path) -> bool:
@@ -158,10 +154,8 @@ def _nearest(picture: Image.Image, size: int, window: tuple | None) -> np.ndarra
 
 
 def _from_lossy(grey: np.ndarray, name: str) -> MaskFile:
-    mask, highest = mask_from_grey(grey, name), grey.max(initial=0)
-    mark = str(255 if highest > 1 else 1) if mask.any() else ""
-    greys = highest > 1 and np.count_nonzero(grey) != np.count_nonzero(grey == 255)
-    return MaskFile(mask, mark, ambiguous_pixels(grey), bool(greys))
+    mask, ambiguous = grey_mask(grey, name)
+    return MaskFile(mask, "255" if mask.any() else "", ambiguous, lossy=True)
 
 
 def _from_values(values: np.ndarray, name: str) -> MaskFile:

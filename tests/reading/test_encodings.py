@@ -249,6 +249,24 @@ def test_a_patch_of_a_third_grey_in_a_jpeg_is_a_class(tmp_path, third):
         es.read_mask(save(tmp_path / "m.jpg", values, quality=75))
 
 
+def test_an_empty_or_full_jpeg_is_empty_or_full_at_every_quality(tmp_path):
+    for quality in range(1, 101):
+        for value in (0, 255):
+            path = save(tmp_path / "m.jpg", M * np.uint8(0) + np.uint8(value), quality=quality)
+            assert (es.read_mask(path) == value // 255).all(), quality
+
+
+def test_jpeg_does_not_keep_labels_of_0_and_1(tmp_path):
+    path = save(tmp_path / "m.jpg", M, quality=100)
+    assert np.unique(np.asarray(Image.open(path))).tolist() == [0, 1]
+    with pytest.raises(ValueError) as caught:
+        es.read_mask(path)
+    assert str(caught.value) == (
+        f"{path}: expected a JPEG mask of black and white, 0 and 255. Found values up to 1, which "
+        "JPEG does not keep. Save the mask as PNG."
+    )
+
+
 # Indices, colours, alpha
 
 
@@ -501,6 +519,24 @@ def test_inverted_masks_are_warned_of(disks):
     assert mended.fractions().max() < 0.25
 
 
+def test_commands_and_the_environment_take_lesion_values(classes, tmp_path, capsys, monkeypatch):
+    from ensemble_seg.__main__ import main
+
+    assert main(["check", str(classes)]) == 1
+    assert "most often 0, 1, 2" in capsys.readouterr().out
+    assert main(["check", str(classes), "--lesion-values", "1", "2"]) == 0
+    assert "as chosen (20)" in capsys.readouterr().out
+    assert main(["check", str(classes), "--lesion-values", "7"]) == 1
+    assert "check that what --lesion-values names is lesion" in capsys.readouterr().out
+    crops = ["sample", str(classes), str(tmp_path / "crops"), "--margin", "0"]
+    assert main([*crops, "--lesion-values", "2"]) == 0
+    for path in (tmp_path / "crops" / "masks").iterdir():
+        assert np.array_equal(np.asarray(Image.open(path)), np.full((2, 3), 255))
+    monkeypatch.setenv("ENSEMBLE_SEG_LESION_VALUES", "1-2")
+    assert es.inspect_dataset(classes).is_trainable
+    assert es.load_dataset(classes).lesion_values == (1, 2)
+
+
 # Images
 
 
@@ -615,6 +651,9 @@ MORE = (
      "four corners or in more than half of the image; --lesion-values 0 turns them", "20 of 20 "
      "masks with a lesion have it in all four corners or in more than half of the image ({file}). "
      "Look at them: if they are inverted, choose --lesion-values 0."),
+    ("JPEG mask of 0 and 1", "refused", "{file}: expected a JPEG mask of black and white, 0 and "
+     "255. Found values up to 1, which JPEG does not keep. Save the mask as PNG."),
+    ("JPEG mask with one value of 0 to 15", "read: no lesion", ""),
     ("JPEG mask with 5 x 5 pixels or more of a third grey", "refused", "as for PNG"),
     ("more than two values", "--lesion-values 1 2, lesion_values=(1, 2) or "
      "ENSEMBLE_SEG_LESION_VALUES choose what is lesion; part of the data hash", ""),

@@ -4,7 +4,7 @@ from conftest import save
 from PIL import Image
 
 import ensemble_seg as es
-from ensemble_seg.reading.masks import ambiguous_pixels, mask_from_grey
+from ensemble_seg.reading.classes import ambiguous_pixels, grey_mask
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 7, 3), "uint8")
 BINARY = np.zeros((6, 7), "uint8")
@@ -81,8 +81,8 @@ def test_coloured_masks_are_refused(tmp_path):
 
 
 def test_full_and_empty_masks_are_read():
-    assert mask_from_grey(np.full((3, 3), 255, "uint8")).all()
-    assert not mask_from_grey(np.zeros((3, 3), "uint8")).any()
+    assert grey_mask(np.full((3, 3), 255, "uint8"))[0].all()
+    assert not grey_mask(np.zeros((3, 3), "uint8"))[0].any()
 
 
 def test_ambiguous_pixels_are_those_of_the_histogram():
