@@ -23,8 +23,8 @@ from ..reading.images import open_picture, orientation, picture_size, small_imag
 from ..reading.lesion_values import LesionValues, chosen_lesion_values
 from ..reading.masks import mixed_marks, read_mask_file
 from .duplicates import Near, group_duplicates, near_duplicates, same_files, thumbnail
-from .records import Inspection, Record
 from .readiness import Seen, lesion_problems
+from .records import Inspection, Record
 from .report import table, warnings
 
 SIMILAR_PATIENTS = 0.85

@@ -44,7 +44,6 @@ def check_pairs(pairs: Iterable[Pair], lesion_values: LesionValues | None = None
         FileNotFoundError, ValueError: naming the file: unreadable, not a two-class mask, a mask of
             another size than its image, or masks that mark the lesion in different ways.
     """
-
     return sum(mask.ambiguous for mask in checked_masks(pairs, lesion_values).values())
 
 
