@@ -83,7 +83,7 @@ def check_before_training(
     runs_dir: str | Path | None = None,
     devices: Sequence[str] | None = None,
 ) -> None:
-    """Raise where the models cannot be trained, as far as that is known before the first epoch.
+    """Raise where both models cannot be trained, as far as that is known before the first epoch.
 
     The same test of the masks is part of `inspect_dataset`. `train` tests again what it needs.
 

@@ -50,9 +50,10 @@ class Case:
         self.whole = folder / f"whole-{keep}" / "disks" / label / "main"
         self.stopped = folder / f"stopped-{keep}" / "disks" / label / "main"
 
-    def resume(self):
+    def resume(self, seed=9):
+        """Go on; the new model's own weights count only where it begins again."""
         runs = self.stopped.parents[2]
-        return es.train(small_model(self.preset, 9), self.data, self.preset, runs_dir=runs)
+        return es.train(small_model(self.preset, seed), self.data, self.preset, runs_dir=runs)
 
     def require_equal(self, run):
         whole = es.load_run(self.whole)
@@ -253,14 +254,14 @@ def test_where_the_last_state_is_broken_the_one_before_is_taken(
 def test_where_all_states_are_broken_it_begins_again(case, capsys):
     for path in (case.stopped / "backup").iterdir():
         path.write_bytes(b"")
-    case.require_equal(case.resume())
+    case.require_equal(case.resume(seed=0))
     assert "goes on" not in capsys.readouterr().out
 
 
 def test_without_the_best_model_it_begins_again(made, tmp_path, capsys):
     case = Case(made, tmp_path, "best")
     cut_off(case.stopped / "backup" / "best.keras")
-    case.require_equal(case.resume())
+    case.require_equal(case.resume(seed=0))
     assert "best.keras, which belongs to it, cannot be used" in capsys.readouterr().out
 
 
@@ -272,7 +273,7 @@ def test_a_state_is_believed_only_what_it_holds(case, capsys, number):
     case.require_equal(run)
     printed = capsys.readouterr().out
     assert "goes on after epoch 2" in printed
-    assert number < 2 or f"epoch-{number:04d}.weights.h5: not used: it is the state of" in printed
+    assert number < 2 or f"epoch-{number:04d}.weights.h5: not used: " in printed
 
 
 def without_note(path):
@@ -289,7 +290,7 @@ def test_a_state_of_an_earlier_version(case, capsys, rename):
     without_note(path)
     if rename:
         path.rename(backup / "epoch-0099.weights.h5")
-    case.require_equal(case.resume())
+    case.require_equal(case.resume(seed=0 if rename else 9))
     assert ("goes on after epoch 3" in capsys.readouterr().out) == (rename is None)
 
 

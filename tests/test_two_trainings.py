@@ -123,7 +123,7 @@ def test_two_processes_train_in_one_folder(disks, tmp_path):
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "import ensemble_seg as es\n"
         "from test_two_trainings import TINY, small_model\n"
-        "preset = TINY.replace(epochs=30)\n"
+        "preset = TINY.replace(epochs=8)\n"
         "data = es.load_dataset(sys.argv[2])\n"
         "es.train(small_model(preset), data, preset, runs_dir=sys.argv[3])\n"
     )
@@ -134,11 +134,11 @@ def test_two_processes_train_in_one_folder(disks, tmp_path):
     codes = sorted(job.returncode for job in jobs)
     assert codes in ([0, 0], [0, 1]), errors
     assert codes == [0, 0] or any("works in this folder" in error for error in errors)
-    preset = TINY.replace(epochs=30)
+    preset = TINY.replace(epochs=8)
     data = es.load_dataset(disks)
     alone = es.train(small_model(preset), data, preset, runs_dir=tmp_path / "alone")
     both = es.load_run(es.run_path(data, preset, "main", tmp_path / "runs"))
-    assert len(both.history["loss"]) == 30
+    assert len(both.history["loss"]) == 8
     np.testing.assert_allclose(weights_of(both.model), weights_of(alone.model), atol=1e-6)
     files = sorted(file.name for file in both.path.iterdir())
     assert files == ["config.json", "history.csv", "model.keras"]
@@ -164,8 +164,8 @@ def test_two_that_fill_one_cache_do_not_meet(disks, tmp_path):
 def test_two_that_write_one_folder(tmp_path):
     """The second of two `sample IN OUT` says that OUT is there, and OUT is the first's, whole."""
     out = tmp_path / "crops"
-    said = "crops: exists; it was made while this ran."
-    with pytest.raises(FileExistsError, match=said), whole(out) as late:
+    message = "crops: exists; it was made while this ran."
+    with pytest.raises(FileExistsError, match=message), whole(out) as late:
         late.mkdir()
         (late / "a.png").write_text("late")
         with whole(out) as early:

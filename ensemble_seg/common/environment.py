@@ -16,7 +16,7 @@ def require_environment() -> None:
         )
     try:
         import keras
-    except ImportError as error:  # of the backend's package, say
+    except (ImportError, ValueError) as error:  # the backend is not installed, or unknown
         raise _refused(
             f"Keras cannot be imported with {_named_backend()} ({error}). Expected one of "
             f"{', '.join(BACKENDS)}, installed. Set one of them"

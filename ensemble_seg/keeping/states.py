@@ -60,9 +60,10 @@ def read_state(path: Path, epochs: int, history: History) -> State:
         raise ValueError("it is damaged")
     if note:
         history = note["history"]
-    if not 1 <= done <= epochs or (note and note["epoch"] != done):
-        what = note["epoch"] if note else f"no epoch 1 to {epochs}"
-        raise ValueError(f"it is the state of {what}, not of epoch {done}")
+    if not 1 <= done <= epochs:
+        raise ValueError(f"the training has the epochs 1 to {epochs}")
+    if note and note["epoch"] != done:
+        raise ValueError(f"it is the state after epoch {note['epoch']}")
     if epochs_of(history) < done:
         raise ValueError(f"history.csv has {epochs_of(history)} of its {done} epochs")
     return State(path, done, first_epochs(history, done))
