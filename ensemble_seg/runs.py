@@ -14,7 +14,7 @@ from pathlib import Path
 
 import keras
 
-from .common.files import remove_partial, whole
+from .common.files import file_hash, remove_partial, whole
 from .datasets import Dataset
 from .hardware.devices import copy_weights
 from .presets import Preset
@@ -93,7 +93,7 @@ class RunFolder:
                 chosen = found["preset"][field]
                 raise self._holds(f"with {field}={chosen}, which this version no longer has")
         before = settings_of(found)
-        for field, value in config["preset"].items():
+        for field, value in settings_of(config).items():
             if field not in WITHOUT_EFFECT.get(config["name"], ()) and before[field] != value:
                 raise self._holds(f"with other settings ({field}={before[field]}, now {value})")
 
@@ -221,6 +221,7 @@ def run_config(data: Dataset, preset: Preset, name: str, model: keras.Model | No
         "data_hash": data.hash,
         "pairs": {"train": len(data.train), "validation": len(data.validation)},
         "preset": asdict(preset),
+        "encoder_weights_sha256": preset.encoder_file and file_hash(preset.encoder_file),
         "label": preset.label,
         "precision": model.layers[-2].dtype_policy.name if model else None,
         "python": platform.python_version(),
@@ -231,9 +232,16 @@ def run_config(data: Dataset, preset: Preset, name: str, model: keras.Model | No
 
 
 def settings_of(config: dict) -> dict:
-    """Return the settings a run was made with; one that is newer than the run has its default."""
+    """Return the settings a run was made with; one that is newer than the run has its default.
+
+    A file of encoder weights, which may be gone by now, is replaced by its hash.
+    """
     known = {field.name for field in fields(Preset)}
-    return asdict(Preset(**{key: value for key, value in config["preset"].items() if key in known}))
+    given = {key: value for key, value in config["preset"].items() if key in known}
+    encoder = config.get("encoder_weights_sha256") or given.get(
+        "encoder_weights", Preset.encoder_weights
+    )
+    return {**asdict(Preset(**{**given, "encoder_weights": None})), "encoder_weights": encoder}
 
 
 def _write_history(file: Path, history: dict[str, list[float]]) -> None:
