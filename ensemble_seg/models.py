@@ -50,7 +50,7 @@ def unet(preset: Preset, name: str = "unet") -> keras.Model:
             encoder_freeze=preset.encoder_freeze,
         )
         if preset.encoder_weights not in ("imagenet", None):
-            load_encoder(network, preset.backbone, preset.encoder_weights, sm)
+            load_encoder(network, preset.backbone, preset.encoder_weights)
         for layer in network.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.momentum = BATCH_NORM_MOMENTUM

@@ -3,11 +3,13 @@
 import dataclasses
 import math
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from .common.errors import checked_weights, invalid, suggest
+from .common.files import file_hash
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ class Preset:
     def __post_init__(self):
         for field in ("margin", "weights"):
             object.__setattr__(self, field, tuple(getattr(self, field)))
+        if isinstance(self.encoder_weights, os.PathLike):
+            object.__setattr__(self, "encoder_weights", os.fspath(self.encoder_weights))
         for field, (expected, fits) in _RULES.items():
             if not fits(getattr(self, field)):
                 raise invalid(field, expected, getattr(self, field))
@@ -103,13 +107,25 @@ class Preset:
 
     @property
     def label(self) -> str:
-        """Name and changes, such as "quick,epochs=40": a folder name that `preset` reads back."""
+        """Name and changes, such as "quick,epochs=40": a folder name that `preset` reads back.
+
+        A file of encoder weights stands there by its stem and the first digits of its hash.
+        """
+        values = dataclasses.asdict(self)
+        if self.encoder_file:
+            stem = re.sub(r"[^\w.-]", "_", self.encoder_file.name.split(".")[0])
+            values["encoder_weights"] = f"{stem}-{file_hash(self.encoder_file)[:8]}"
         changes = [
             f"{field}={_to_text(value)}"
-            for field, value in dataclasses.asdict(self).items()
+            for field, value in values.items()
             if value != getattr(self.base, field)
         ]
         return ",".join([self.name, *changes])
+
+    @property
+    def encoder_file(self) -> Path | None:
+        """The file of the encoder's weights; None where they are "imagenet" or random."""
+        return None if self.encoder_weights in ("imagenet", None) else Path(self.encoder_weights)
 
     @property
     def base(self) -> "Preset":
@@ -165,7 +181,7 @@ _RULES = {
         lambda value: all(pixels == int(pixels) >= 0 for pixels in value),
     ),
     "encoder_weights": (
-        "'imagenet', None, or a file (.weights.h5, .keras)",
+        "'imagenet', None, or a file (.weights.h5, .keras) that is there",
         lambda value: (
             value in ("imagenet", None)
             or (str(value).endswith((".weights.h5", ".keras")) and Path(value).is_file())
@@ -177,8 +193,6 @@ _RULES = {
 
 
 def _to_text(value) -> str:
-    if isinstance(value, str | Path) and os.sep in str(value):
-        return Path(value).name  # a label is the name of a folder
     return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 

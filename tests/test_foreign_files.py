@@ -16,8 +16,8 @@ from conftest import save
 import ensemble_seg as es
 from ensemble_seg.__main__ import main
 from ensemble_seg.datasets.layouts import find_pairs
+from ensemble_seg.keeping.configs import run_config
 from ensemble_seg.reading.images import SUFFIXES
-from ensemble_seg.runs import run_config
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "files_16A.md"
 CASES = {}

