@@ -11,6 +11,7 @@ from ..presets import Preset
 from ..reading.images import picture_size, small_image
 from ..reading.pairs import Box, Pair
 from ..sampling import crop_split
+from .plans import WIDE
 
 FOLDS = 5
 SHIFT = 0.25  # of a crop's height and width, at most, in each direction
@@ -64,10 +65,11 @@ def training_windows(train: Split, windows: str, count: int, preset: Preset) -> 
     rng = np.random.default_rng((preset.seed, count))
     if windows == "whole":
         return _repeated(train, count, rng)
-    crops = _repeated(crop_split(train, preset.threshold, preset.margin)[0], count, rng)
+    margin = WIDE if windows == "wide" else preset.margin
+    crops = _repeated(crop_split(train, preset.threshold, margin)[0], count, rng)
     if windows == "random":
         return _moved(crops, rng, anywhere=True)
-    if windows == "lesion":
+    if windows in ("lesion", "wide"):
         return crops
     crops = crops.first(count // 3)
     if windows == "third-shifted":

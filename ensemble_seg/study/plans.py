@@ -16,6 +16,7 @@ RATES = (3e-4, 1e-3, 3e-3)  # of each loss the one with the best validation Dice
 RATE_SEED = 1000  # of the trainings that choose it; no seed of the study
 OTHER_SEED = 500  # added for weights, order and augmentation of a second main model
 FRACTIONS = (0.01, 0.02, 0.05, 0.1, 0.2)  # lesion pixels of the phantoms of the plan `imbalance`
+WIDE = (160, 80, 40, 20, 10)  # pixels; the published margins are 20 and 10
 IMAGENET = "efficientnetlite0"
 WORSE = "worse-on-purpose"  # a tenth of the weight for lesion pixels: the plan `check` must find it
 LOSSES.setdefault(WORSE, lambda: ExponentialLoss(class_weights=(1.0, 0.1)))
@@ -29,7 +30,8 @@ class Training:
         name: of the arm.
         loss: a key of `ensemble_seg.LOSSES`.
         windows: what it is trained on: "whole" images, "lesion" crops, "random" crops of the same
-            sizes, "third" or "third-shifted" (a third of the images are lesion crops).
+            sizes, "wide" lesion crops (`WIDE` margins), "third" or "third-shifted" (a third of the
+            images are lesion crops).
         length: how often the steps of the others.
         offset: added to the seed of weights, order and augmentation, not to that of the split.
         groups: how the split keeps images together: "given" groups, "image" (each for itself) or
@@ -80,7 +82,7 @@ class Vote:
 
 @dataclass(frozen=True)
 class Claim:
-    """ "The arm is better than its control", in words."""
+    """That an arm is better than its control, in words."""
 
     text: str
     arm: str
@@ -96,6 +98,7 @@ class Plan:
 
 
 MAIN, SAMPLING = Training("main"), Training("sampling", windows="lesion")
+WIDER = Training("sampling-wide", windows="wide")
 SECOND = Training("main-second", offset=OTHER_SEED)
 ENSEMBLE, TWO = Vote("ensemble", ("main", "sampling")), Vote("two-mains", ("main", "main-second"))
 CROSS_ENTROPY = Training("cross-entropy", "cross-entropy")
@@ -104,6 +107,10 @@ BEATS_CROSS_ENTROPY = Claim("published loss beats cross-entropy", "main", "cross
 WEIGHTS_HELP = Claim("class weights of 1 : 3 help the published loss", "asymmetric", "main")
 BEATS_TWO = Claim("main + sampling beats two main models (same cost)", "ensemble", "two-mains")
 BEATS_MAIN = Claim("main + sampling beats the main model alone (half the cost)", "ensemble", "main")
+
+BEATS_RANDOM = Claim("lesion crops beat random crops of the same sizes", "sampling", "random-crops")
+FIRST = tuple(claim.text for claim in (BEATS_CROSS_ENTROPY, BEATS_RANDOM, BEATS_TWO))  # decide
+LEVEL = "-percent"  # ends the names of the phantoms of one lesion fraction
 
 LOSS = Plan(
     (
@@ -131,12 +138,14 @@ CROPS = Plan(
         MAIN,
         SAMPLING,
         Training("random-crops", windows="random"),
+        WIDER,
         Training("third", windows="third"),
         Training("third-shifted", windows="third-shifted"),
     ),
     (
         Claim("sampling model beats the main model, on whole images", "sampling", "main"),
-        Claim("lesion crops beat random crops of the same sizes", "sampling", "random-crops"),
+        BEATS_RANDOM,
+        Claim("wider margins help the sampling model", "sampling-wide", "sampling"),
         Claim("one model with a third of lesion crops beats main", "third", "main"),
         Claim("the same with shifted crops beats main", "third-shifted", "main"),
     ),
@@ -145,11 +154,13 @@ VOTES = Plan(
     (
         MAIN,
         SAMPLING,
+        WIDER,
         SECOND,
         Training("main-long", length=2),
         Training("third", windows="third"),
         ENSEMBLE,
         TWO,
+        Vote("ensemble-wide", ("main", "sampling-wide")),
         Vote("ensemble-fitted", ("main", "sampling"), None),
         Vote("ensemble-tempered", ("main", "sampling"), how="tempered"),
         Vote("main-views", ("main",), (1.0,), "views"),
@@ -160,6 +171,7 @@ VOTES = Plan(
         Claim("main + sampling beats one main trained twice as long", "ensemble", "main-long"),
         Claim("main + sampling beats eight views of the main model", "ensemble", "main-views"),
         Claim("main + sampling beats one model with a third of crops", "ensemble", "third"),
+        Claim("the same with wider margins beats two mains", "ensemble-wide", "two-mains"),
         Claim("weights from validation data beat 1.01 : 1", "ensemble-fitted", "ensemble"),
         Claim("temperatures before the vote help", "ensemble-tempered", "ensemble"),
     ),
@@ -223,7 +235,7 @@ def plan_for(name: str, data: Dataset) -> Plan:
     Example:
         >>> from ensemble_seg import load_dataset
         >>> [claim.arm for claim in plan_for("sampling", load_dataset("phantoms")).claims]
-        ['sampling', 'sampling', 'third', 'third-shifted']
+        ['sampling', 'sampling', 'sampling-wide', 'third', 'third-shifted']
     """
     if name not in NAMES:
         expected = f"one of {', '.join(NAMES)}"

@@ -10,7 +10,6 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExe
 from multiprocessing.connection import wait as wait_for_process
 
 from ..common.errors import invalid
-from ..common.files import remove_partial
 from .jobs import Job, clean, run_job
 
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
@@ -21,7 +20,6 @@ def run_jobs(
     executor: Executor,
     shard: tuple[int, int] = (0, 1),
     run: Callable[[Job], str] = run_job,
-    workers: int = 1,
     tell: Callable[[str], None] = print,
 ) -> list[Job]:
     """Do what is not done yet.
@@ -31,7 +29,6 @@ def run_jobs(
         executor: where they run.
         shard: (number, of how many): only the jobs of this share are done here.
         run: does one job and writes its file.
-        workers: how many run at once, for the time that is left.
         tell: takes a line after each job.
 
     Returns:
@@ -41,7 +38,8 @@ def run_jobs(
         Exception: of the first job that failed; what runs at that time is finished first.
     """
     waiting = [job for job in share(jobs, shard) if _must_run(job, jobs)]
-    progress = _Progress(waiting, workers, tell)
+    clean(jobs)
+    progress = _Progress(waiting, tell)
     running: dict[Future, Job] = {}
     while True:
         done = {job.name for job in jobs if job.is_done} - {job.name for job in waiting}
@@ -106,13 +104,6 @@ def dask_cluster(address: str) -> Iterator[Executor]:
         yield client.get_executor(pure=False)
 
 
-def begin(jobs: Sequence[Job]) -> None:
-    """Remove what was half written when an earlier run was killed."""
-    for folder in {job.path.parent for job in jobs}:
-        folder.mkdir(parents=True, exist_ok=True)
-        remove_partial(folder)
-
-
 def _must_run(job: Job, jobs: Sequence[Job]) -> bool:
     """A finished training runs again where a vote needs maps that were removed meanwhile."""
     if not job.is_done:
@@ -143,8 +134,8 @@ def _end_with_parent() -> None:
 
 
 class _Progress:
-    def __init__(self, jobs: Sequence[Job], workers: int, tell: Callable[[str], None]):
-        self.jobs, self.workers, self.tell = len(jobs), workers, tell
+    def __init__(self, jobs: Sequence[Job], tell: Callable[[str], None]):
+        self.jobs, self.tell = len(jobs), tell
         self.cost, self.number, self.done = sum(job.cost for job in jobs), 0, 0
         self.started = time.perf_counter()
 

@@ -178,7 +178,7 @@ def probability_of_false_claim(better: np.ndarray, worse: np.ndarray) -> float:
 
     Example:
         >>> round(probability_of_false_claim([0.8, 0.9, 0.7], [0.7, 0.6, 0.8]), 3)
-        0.272
+        0.239
     """
     better, worse = np.asarray(better, "float64"), np.asarray(worse, "float64")
     if better.shape != worse.shape or better.ndim != 1 or len(better) < 2:
