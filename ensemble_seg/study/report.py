@@ -7,7 +7,7 @@ import numpy as np
 
 from ..common.files import whole
 from .figures import forest, reliability
-from .plans import BEATS_CROSS_ENTROPY, BEATS_MAIN, BEATS_RANDOM, BEATS_TWO, LEVEL
+from .plans import BEATS_CROSS_ENTROPY, BEATS_MAIN, BEATS_RANDOM, BEATS_TWO, FIRST, LEVEL
 from .results import MISSING, Results, Row, compare, read_all, read_results, worst_tenth
 from .statistics import MATTERS, REFUTED, SUPPORTED, TOO_SMALL, UNDECIDED
 
@@ -59,7 +59,8 @@ def report(every: Sequence[Results], compared: dict[str, list[Row]]) -> str:
     """Return the Markdown text of all tables."""
     parts = ["# Study", COVERS]
     for name, rows in _pictures(compared).items():
-        parts += [summary_table(rows), f"![Differences]({name})"]
+        table = summary_table(rows) if name != "deciding.png" else ""
+        parts += [table, f"![Differences]({name})"]
     for results in every:
         parts += [
             f"## {results.data}",
@@ -138,12 +139,12 @@ def in_words(results: Results, rows: Iterable[Row]) -> str:
 
 
 def _pictures(compared: dict[str, list[Row]]) -> dict[str, dict[str, list[Row]]]:
-    """Keep the phantoms of one lesion fraction apart, in a picture of their own."""
+    """Return what each forest plot shows: phantoms of one lesion fraction have their own."""
     levels = {data: rows for data, rows in compared.items() if data.endswith(LEVEL)}
     others = {data: rows for data, rows in compared.items() if data not in levels}
-    return {
-        name: rows for name, rows in (("forest.png", others), ("imbalance.png", levels)) if rows
-    }
+    deciding = {data: [row for row in rows if row.text in FIRST] for data, rows in others.items()}
+    pictures = {"deciding.png": deciding, "forest.png": others, "imbalance.png": levels}
+    return {name: rows for name, rows in pictures.items() if any(rows.values())}
 
 
 def _conclusion(row: Row | None) -> str:

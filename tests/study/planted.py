@@ -4,19 +4,25 @@ import json
 
 import numpy as np
 
+from ensemble_seg.common.files import whole
+
 CASES = 60
 
 
-def write_study(folder, effects, claims, seeds=10, noise=0.004, name=None):
-    """Write study.json and a file for each arm and seed; effects are added to a Dice of 0.8."""
+def write_record(folder, claims, seeds):
     folder.mkdir(parents=True)
-    record = {"data": name or folder.name, "data_hash": "ab" * 32, "preset": "quick", "steps": 300}
+    record = {"data": folder.name, "data_hash": "ab" * 32, "preset": "quick", "steps": 300}
     record["claims"] = [
         {"text": text, "arm": arm, "control": control, "seeds": seeds}
         for text, arm, control in claims
     ]
     record["cases"] = [f"case_{number:02d}.png" for number in range(CASES)]
     (folder / "study.json").write_text(json.dumps(record))
+
+
+def write_study(folder, effects, claims, seeds=10, noise=0.004):
+    """Write study.json and a file for each arm and seed; effects are added to a Dice of 0.8."""
+    write_record(folder, claims, seeds)
     for seed in range(seeds):
         rng = np.random.default_rng(seed)
         cases = np.sort(rng.permutation(CASES)[:12])
@@ -37,4 +43,5 @@ def write_job(folder, arm, seed, cases, dice):
         "split": {"train": 42, "validation": 6, "test": 12}, "calibration": calibration,
         "test": {"cases": cases, "dice": np.round(dice, 4).tolist()},
     }  # fmt: skip
-    (folder / f"{arm}-{seed:02d}.json").write_text(json.dumps(result))
+    with whole(folder / f"{arm}-{seed:02d}.json") as file:
+        file.write_text(json.dumps(result))
