@@ -189,6 +189,21 @@ def _trained(data, preset, options: argparse.Namespace) -> dict:
     return {name: load_or_train(name, data, preset, options.runs_dir) for name in names}
 
 
+def study(options: argparse.Namespace) -> None:
+    """Test whether the method pays on a data set, against controls of the same cost."""
+    from .study.report import write_report
+    from .study.studies import Asked, run_study
+
+    fields = ("data", "plan", "seeds", "data_dir", "preset", "steps", "out", "work")
+    given = {field: getattr(options, field) for field in fields if getattr(options, field)}
+    asked = Asked(**given)
+    if options.report:
+        print(write_report(asked.out, options.data and Path(options.data).name))
+        return
+    folders = run_study(asked, options.workers, options.dask, options.shard)
+    print(write_report(asked.out, folders[0].name))
+
+
 def _experiment(options: argparse.Namespace):
     from . import load_dataset, preset
 
@@ -289,7 +304,35 @@ def _parser() -> argparse.ArgumentParser:
     use.add_argument("images", type=_path, help="a folder of images of any size, or one of them")
     use.add_argument("--out", type=_path, default=Path("predictions"), help="(%(default)s)")
     use.add_argument("--model", type=_path, help="a saved model; the trained ensemble by default")
+    _add_study(add(study))
     return parser
+
+
+def _add_study(parser: argparse.ArgumentParser) -> None:
+    plans = "loss, sampling, ensemble, imbalance, split, start, check, or all"
+    parser.add_argument("data", nargs="?", metavar="DATA", help="a name or a folder (phantoms)")
+    parser.add_argument("--data-dir", help="folder of the named data sets")
+    parser.add_argument("--plan", help=f"what to test: {plans} (all)")
+    parser.add_argument("--seeds", type=int, help="how many (5)")
+    parser.add_argument("--preset", help='network and training ("quick,size=96,epochs=5,...")')
+    parser.add_argument("--steps", type=int, help="of each training (300, Kvasir-SEG 800)")
+    parser.add_argument("--out", help="folder of the JSON files (results/study)")
+    parser.add_argument(
+        "--work-dir", dest="work", help="folder of models, while needed (runs/study)"
+    )
+    parser.add_argument("--workers", type=int, help="processes (one for each core)")
+    parser.add_argument(
+        "--shard", type=_shard, default=(0, 1), metavar="0/8", help="a share of the jobs"
+    )
+    parser.add_argument("--dask", metavar="ADDRESS", help="run on this Dask cluster")
+    parser.add_argument(
+        "--report", action="store_true", help="tables and figures of what is there, no training"
+    )
+
+
+def _shard(text: str) -> tuple[int, int]:
+    number, _, count = text.partition("/")
+    return int(number), int(count)
 
 
 if __name__ == "__main__":

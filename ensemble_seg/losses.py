@@ -121,6 +121,25 @@ def exponential_loss(
     return loss * ops.sum(y_true * ops.convert_to_tensor(weights, y_pred.dtype), axis=-1)
 
 
+@keras.saving.register_keras_serializable(package="ensemble_seg")
+class CrossEntropyDice(keras.losses.Loss):
+    """Mean cross-entropy of an image plus its Dice loss, the mean of both classes.
+
+    Call arguments:
+        y_true, y_pred: (B, H, W, C) one-hot masks and probabilities.
+
+    Example:
+        >>> y_true, y_pred = np.array([[[[0.0, 1.0]]]]), np.array([[[[0.5, 0.5]]]])
+        >>> round(float(CrossEntropyDice()(y_true, y_pred)), 3)  # log 2 + (1 + 1/3) / 2
+        1.36
+    """
+
+    def call(self, y_true, y_pred):
+        entropy = keras.losses.categorical_crossentropy(y_true, y_pred)
+        dice = keras.losses.dice(y_true, y_pred, axis=(1, 2))
+        return ops.mean(entropy, axis=(1, 2)) + ops.mean(dice, axis=-1)
+
+
 LOSSES: dict[str, Callable[[], keras.losses.Loss]] = {
     "exponential": ExponentialLoss,
     "exponential-single-softmax": lambda: ExponentialLoss(double_softmax=False),
@@ -129,6 +148,7 @@ LOSSES: dict[str, Callable[[], keras.losses.Loss]] = {
     "dice": lambda: keras.losses.Dice(axis=(1, 2)),
     "focal": keras.losses.CategoricalFocalCrossentropy,
     # In Keras alpha weighs the missed pixels, though its documentation says false alarms.
+    "cross-entropy-dice": lambda: CrossEntropyDice(name="cross_entropy_dice"),
     "tversky": lambda: keras.losses.Tversky(alpha=0.7, beta=0.3, axis=(1, 2)),
 }
 

@@ -59,6 +59,7 @@ TESTED_ELSEWHERE = {
 }
 ROOMS = {
     "common", "datasets", "encoders", "fetching", "hardware", "inspection", "keeping", "reading",
+    "study",
 }  # fmt: skip
 # What a room may import from, itself apart: arrows point one way.
 MAY_SEE = {

@@ -1,0 +1,1 @@
+"""The controlled experiments: does the method pay, against controls that cost the same?"""

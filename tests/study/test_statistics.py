@@ -1,0 +1,134 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from ensemble_seg.study import statistics
+from ensemble_seg.study.statistics import Difference, holm, paired, verdicts, visible
+
+
+def test_difference_and_interval_by_hand():
+    # Differences 0.01, 0.02, 0.06: mean 0.03, variance (0.0004 + 0.0001 + 0.0009) / 2 = 0.0007;
+    # error sqrt((1/3 + 1/2) 0.0007) = 0.024152; t of 2 degrees at 97.5 % is 4.302653.
+    found = paired([0.81, 0.72, 0.96], [0.80, 0.70, 0.90], ratio=0.5)
+    assert found.mean == pytest.approx(0.03)
+    assert found.error == pytest.approx(0.0241523, abs=1e-6)
+    assert found.low == pytest.approx(0.03 - 4.302653 * 0.0241523, abs=1e-6)
+    assert found.high == pytest.approx(0.03 + 4.302653 * 0.0241523, abs=1e-6)
+
+
+def test_without_overlap_it_is_the_paired_t_test():
+    arm, control = np.random.default_rng(0).normal(size=(2, 8))
+    found, expected = paired(arm, control, ratio=0), stats.ttest_rel(arm, control)
+    interval = expected.confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+    assert statistics.p_different(found) == pytest.approx(expected.pvalue)
+
+
+def coverage(ratio, seeds=10, studies=4000):
+    """How often the interval holds the true difference where overlapping parts correlate seeds.
+
+    Differences of two seeds share rho = test / (test + training) of their variance, the
+    correlation that Nadeau and Bengio assume.
+    """
+    rng, rho, truth = np.random.default_rng(1), 0.2 / (0.2 + 0.7), 0.013
+    shared = rng.normal(size=(studies, 1)) * np.sqrt(rho)
+    own = rng.normal(size=(studies, seeds)) * np.sqrt(1 - rho)
+    differences = truth + 0.02 * (shared + own)
+    held = 0
+    for each in differences:
+        found = paired(each, np.zeros(seeds), ratio)
+        held += found.low <= truth <= found.high
+    return held / studies
+
+
+@pytest.mark.parametrize("seeds", [5, 10])
+def test_the_corrected_interval_covers_95_percent(seeds, monkeypatch):
+    monkeypatch.setattr(statistics, "visible", lambda error, seeds: 0.0)  # slow, not asked here
+    assert 0.93 <= coverage(0.2 / 0.7, seeds) <= 0.97
+    assert coverage(0.0, seeds) < 0.90  # the usual one
+
+
+def test_coverage_with_learners_on_splits_of_one_pool(monkeypatch):
+    """Two ways to estimate a mean, scored on test cases; 10 random splits 70/20 of 90 cases."""
+    monkeypatch.setattr(statistics, "visible", lambda error, seeds: 0.0)
+    rng = np.random.default_rng(2)
+
+    def loss_differences(pool):
+        orders = rng.permuted(np.tile(np.arange(len(pool)), (10, 1)), axis=1)
+        train, test = pool[orders[:, :63]], pool[orders[:, 63:81]]
+        plain, cut = train.mean(1, keepdims=True), np.median(train, axis=1, keepdims=True)
+        return ((test - plain) ** 2).mean(1) - ((test - cut) ** 2).mean(1)
+
+    def pool():
+        return rng.exponential(size=90)
+
+    truth = np.mean([loss_differences(pool()).mean() for _ in range(8000)])
+    held = 0
+    for _ in range(1500):
+        found = paired(loss_differences(pool()), np.zeros(10), 18 / 63)
+        held += found.low <= truth <= found.high
+    assert 0.93 <= held / 1500 <= 0.97
+
+
+def test_the_visible_difference_is_found_in_four_of_five_studies():
+    rng, seeds, sigma = np.random.default_rng(3), 6, 0.02
+    truth = visible(sigma / np.sqrt(seeds), seeds)
+    draws = rng.normal(truth, sigma, (20000, seeds))
+    # visible() takes the error as known; the test estimates it, which the noncentral t covers.
+    found = stats.ttest_1samp(draws, 0, axis=1).pvalue < 0.05
+    assert found.mean() == pytest.approx(0.8, abs=0.01)
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_false_claim_is_the_one_sided_paired_t_test():
+    rng = np.random.default_rng(4)
+    worse = rng.normal(0.8, 0.1, 40)
+    better = worse + rng.normal(0.01, 0.05, 40)
+    found = statistics.probability_of_false_claim(better, worse)
+    assert found == pytest.approx(stats.ttest_rel(better, worse, alternative="greater").pvalue)
+    assert statistics.probability_of_false_claim(worse, worse) == 0.5
+    assert statistics.probability_of_false_claim(worse + 0.25, worse) == 0.0
+
+
+def arms(effect, noise, seeds=10, seed=5):
+    rng = np.random.default_rng(seed)
+    control = rng.normal(0.80, 0.02, seeds)
+    return control + effect + rng.normal(0, noise, seeds), control
+
+
+def test_a_planted_effect_is_found_and_a_planted_null_is_not():
+    assert verdicts([paired(*arms(0.04, 0.01), 0.28)]) == ["supported"]
+    assert verdicts([paired(*arms(-0.04, 0.01), 0.28)]) == ["refuted"]
+    assert verdicts([paired(*arms(0.0, 0.002), 0.28)]) == ["too small to matter"]
+    assert verdicts([paired(*arms(0.0, 0.02), 0.28)]) == ["undecided"]
+
+
+def test_planted_nulls_are_supported_or_harm_found_in_at_most_one_of_twenty():
+    found = [verdicts([paired(*arms(0.0, 0.02, seed=s), 0.0)])[0] for s in range(300)]
+    assert found.count("supported") / 300 < 0.05
+
+
+def test_verdicts_by_the_rule():
+    def made(mean, reach, seeds=10):
+        error = reach / float(stats.t.ppf(0.975, seeds - 1))
+        return Difference(mean, mean - reach, mean + reach, error, 0.0, seeds)
+
+    assert verdicts([made(0.02, 0.015)]) == ["supported"]
+    assert verdicts([made(0.008, 0.007)]) == ["undecided"]  # better, but by less than matters
+    assert verdicts([made(-0.005, 0.012)]) == ["refuted"]  # no gain of 0.01
+    assert verdicts([made(0.02, 0.015, seeds=2)]) == ["undecided"]
+    assert verdicts([made(0.0, 0.0)]) == ["too small to matter"]
+    # p = 0.014 alone; of eight such claims the smallest adjusted p is 0.11
+    assert verdicts([made(0.02, 0.0155)] * 8) == ["undecided"] * 8
+
+
+def test_arms_of_other_seeds_are_refused():
+    with pytest.raises(ValueError, match="argument `arm`"):
+        paired([0.1, 0.2], [0.1], 0.3)
+    with pytest.raises(ValueError, match="argument `ratio`"):
+        paired([0.1, 0.2], [0.1, 0.2], -1)
