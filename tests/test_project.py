@@ -55,6 +55,13 @@ TESTED_ELSEWHERE = {
     "keeping/states": "test_damaged_runs",
     "keeping/stops": "test_stops",
     "reading/pairs": "datasets/test_dataset",
+    "study/figures": "study/test_study_report",
+    "study/jobs": "study/test_running",
+    "study/parts": "study/test_running",
+    "study/plans": "study/test_running",
+    "study/report": "study/test_study_report",
+    "study/results": "study/test_study_report",
+    "study/studies": "study/test_running",
     "reading/stored": "reading/test_encodings",
 }
 ROOMS = {
