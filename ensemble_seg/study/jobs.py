@@ -14,10 +14,9 @@ import numpy as np
 
 from ..common.files import whole
 from ..datasets import Dataset, Split, load_dataset
-from ..ensembling import average_probabilities, fit_weights
+from ..ensembling import average_probabilities, eight_views, fit_weights
 from ..evaluation import predict_split, score
 from ..models import unet
-from ..predicting import eight_views
 from ..presets import Preset, preset
 from ..training import train
 from .calibration import calibration, fit_temperature, tempered
