@@ -17,6 +17,7 @@ FOLDER = ROOT / "runs" / "benchmark"
 REPORT = ROOT / "benchmarks" / "REPORT.md"
 ORDER = (
     "training",
+    "encoder",
     "first_step",
     "inference",
     "predict_large",

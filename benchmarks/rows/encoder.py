@@ -1,0 +1,110 @@
+"""Training steps of the small networks: Lite0 beside ResNet-18, and what our layers save there.
+
+Its workers: python -m benchmarks.rows.encoder BACKBONE float32|mixed_bfloat16 PARTS
+"""
+
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+from benchmarks.measuring import at_least, compare, ratio, serve
+
+SIZE, BATCH, STEPS = 128, 8, 5
+BACKBONES = {"Lite0": "efficientnetlite0", "ResNet-18": "resnet18"}
+PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+PARTS = {"": "ours", ", Keras' batch norm": "keras-norm", ", Keras' Adam": "keras-adam"}
+
+
+def measure(rounds: int, scratch: Path) -> list[dict]:
+    return [row(short, rounds, scratch / short) for short in PRECISIONS]
+
+
+def row(short: str, rounds: int, scratch: Path) -> dict:
+    commands = {
+        f"{network}{what}": [
+            *(sys.executable, "-m", "benchmarks.rows.encoder"),
+            *(backbone, PRECISIONS[short], parts),
+        ]
+        for network, backbone in BACKBONES.items()
+        for what, parts in PARTS.items()
+    }
+    results, about = compare(commands, rounds, scratch)
+    images = {name: [each[0] for each in values] for name, values in results.items()}
+    busy = {name: median(each[1] for each in values) for name, values in results.items()}
+    return {
+        "row": f"training, small U-Nets, {SIZE}x{SIZE}, batch {BATCH}, {short}",
+        "unit": "images/s",
+        "measured": images,
+        "goals": [at_least("Lite0 / ResNet-18", ratio(images, "Lite0", "ResNet-18"), 1)],
+        "notes": [
+            f"`fit` on one random batch, {STEPS} steps a round, after a warm-up, random weights.",
+            "Weights: "
+            + ", ".join(f"{name} {about[name]['weights'] / 1e6:.1f} M" for name in BACKBONES)
+            + ".",
+            "Processor seconds a step, which other work on the machine hardly changes: "
+            + ", ".join(f"{name} {seconds:.3f}" for name, seconds in busy.items())
+            + ".",
+        ],
+    }
+
+
+def worker(backbone: str, precision: str, parts: str) -> None:
+    import ensemble_seg as es
+
+    preset = es.preset("quick").replace(
+        size=SIZE, batch_size=BATCH, backbone=backbone, encoder_weights=None, precision=precision
+    )
+    model, batches = network(preset, parts), random_batch()
+    model.fit(batches, steps_per_epoch=2, verbose=0)
+
+    def one_round() -> tuple[float, float]:
+        start, busy = time.perf_counter(), time.process_time()
+        model.fit(batches, steps_per_epoch=STEPS, verbose=0)
+        images = STEPS * BATCH / (time.perf_counter() - start)
+        return images, (time.process_time() - busy) / STEPS
+
+    serve(one_round, weights=model.count_params())
+
+
+def network(preset, parts: str):
+    """Return the compiled U-Net, with Keras' own layer or optimizer where `parts` says so."""
+    import keras
+
+    from benchmarks.ours import compiled
+    from ensemble_seg.hardware.normalization import FusedBatchNormalization
+    from ensemble_seg.losses import loss_by_name
+    from ensemble_seg.training import compile_model, lesion_dice
+
+    model, loss = compiled(preset), loss_by_name(preset.loss)
+    if parts == "keras-norm":
+
+        def plain(layer):
+            fused = isinstance(layer, FusedBatchNormalization)
+            kind = keras.layers.BatchNormalization if fused else type(layer)
+            return kind.from_config(layer.get_config())
+
+        model = keras.models.clone_model(model, clone_function=plain)
+        compile_model(model, preset, loss, total_steps=1)
+    if parts == "keras-adam":
+        metrics = [keras.metrics.MeanMetricWrapper(lesion_dice, name="dice")]
+        optimizer = keras.optimizers.Adam(preset.learning_rate)
+        model.compile(optimizer, loss, metrics=metrics, jit_compile=False)
+    return model
+
+
+def random_batch():
+    """Return a tf.data.Dataset that gives one batch of noise again and again."""
+    import numpy as np
+    import tensorflow as tf
+
+    from benchmarks.workloads import without_tuning
+
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (BATCH, SIZE, SIZE, 3)).astype("float32")
+    masks = np.eye(2, dtype="float32")[rng.integers(0, 2, (BATCH, SIZE, SIZE))]
+    return without_tuning(tf.data.Dataset.from_tensors((images, masks)).repeat())
+
+
+if __name__ == "__main__":
+    worker(*sys.argv[1:])
