@@ -33,7 +33,7 @@ def input_images(path: str | Path) -> tuple[list[Path], list[str]]:
             raise ValueError(f"{path}: expected an image file ({', '.join(SUFFIXES)}).")
         return [path], []
     if not path.is_dir():
-        there = names_in(path.parent, files=False) + names_in(path.parent, files=True)
+        there = names_in(path.parent, files=False) + names_in(path.parent)
         raise FileNotFoundError(
             f"{path}: no such file or folder.{suggest(path.name, there)} "
             f"{path.parent} holds {contents(path.parent)}."
@@ -64,7 +64,7 @@ def data_root(path: Path) -> Path:
     folder = path.parent if path.is_file() else path
     above = folder.parent
     beside = [name for name in names_in(above, files=False) if MASK_FOLDER.fullmatch(letters(name))]
-    tables = [name for name in names_in(above, files=True) if name.lower() == "manifest.csv"]
+    tables = [name for name in names_in(above) if name.lower() == "manifest.csv"]
     named = IMAGE_FOLDER.fullmatch(letters(folder.name)) is not None
     return above if tables or (named and beside) else folder
 

@@ -19,7 +19,7 @@ from .naming import (
 )
 from .pairing import Listing, by_stem, stems_of
 from .splits import SPLITS
-from .unread import contents, shortened, unread_files, unread_folders
+from .unread import contents, names_in, shortened, unread_files, unread_folders
 
 ISIC_PARTS = {"Training": "train", "Validation": "validation", "Test": "test"}
 ISIC_INPUT, ISIC_TRUTH = "ISIC2018_Task1-2_{}_Input", "ISIC2018_Task1_{}_GroundTruth"
@@ -51,10 +51,10 @@ def find_pairs(folder: Path) -> Listing:
 
 
 def _first_layout(folder: Path) -> Listing:
-    manifests = [name for name in _entries(folder) if name.lower() == "manifest.csv"]
+    manifests = [name for name in names_in(folder) if name.lower() == "manifest.csv"]
     if len(manifests) > 1:
         return Listing({}, [f"{folder}: {' and '.join(manifests)}. Keep one of them."])
-    if manifests and (folder / manifests[0]).is_file():
+    if manifests:
         return from_manifest(folder / manifests[0])
     if (folder / LGG_FOLDER).is_dir():
         return lgg_mri(folder / LGG_FOLDER)
@@ -203,13 +203,8 @@ def _no_layout(folder: Path) -> str:
 
 def _named(folder: Path, names: re.Pattern) -> list[str]:
     """Return the folders of such a name: those with images in them, where any has."""
-    found = [name for name in _entries(folder) if names.fullmatch(letters(name))]
-    found = [name for name in found if (folder / name).is_dir()]
+    found = [name for name in names_in(folder, files=False) if names.fullmatch(letters(name))]
     return [name for name in found if image_names(folder / name)] or found
-
-
-def _entries(folder: Path) -> list[str]:
-    return sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
 
 
 def _results(folder: Path) -> list[str]:

@@ -51,7 +51,8 @@ def with_lists(folder: Path, listing: Listing) -> Listing:
 def _lists(folder: Path) -> tuple[dict[str, Path], list[str]]:
     """Return the list of each part, and problems with files that look like lists."""
     found, problems = defaultdict(list), []
-    for file in (folder / name for name in names_in(folder, files=True)):
+    names = [name for name in names_in(folder) if not name.lower().endswith(SUFFIXES)]
+    for file in (folder / name for name in names):
         if file.suffix.lower() == ".txt" and file.stem.lower() in SPLITS:
             found[SPLITS[file.stem.lower()]].append(file)
         elif looks_like_list(file):

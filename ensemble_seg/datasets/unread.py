@@ -21,7 +21,7 @@ DEPTH = 3  # folders below folders that are searched for images
 
 def unread_files(folder: Path) -> list[str]:
     """Return a message on the files of a folder whose suffix is not read; none on texts."""
-    found = Counter(_suffix(name) for name in names_in(folder, files=True) if not _known(name))
+    found = Counter(_suffix(name) for name in names_in(folder) if not _known(name))
     if not found:
         return []
     cure = " Save slices as PNG." if set(found) & set(VOLUMES) else ""
@@ -37,13 +37,12 @@ def unread_folders(folder: Path, used: Collection[str] = ()) -> dict[str, int]:
     return {name: number for name, number in counts.items() if number}
 
 
-def names_in(folder: Path, files: bool) -> list[str]:
+def names_in(folder: Path, files: bool = True) -> list[str]:
     """Return the names of the files of a folder, or of the folders in it, but for hidden ones."""
     if not folder.is_dir():
         return []
     with os.scandir(folder) as entries:
-        # Path asks again, since an entry raises where a link leads in a circle.
-        return sorted(e.name for e in entries if e.name[0] != "." and Path(e).is_dir() != files)
+        return sorted(e.name for e in entries if e.name[0] != "." and _is_folder(e) != files)
 
 
 def contents(folder: Path) -> str:
@@ -56,7 +55,7 @@ def contents(folder: Path) -> str:
     if not folder.is_dir():
         return "no such folder"
     folders = [f"{name}/" for name in names_in(folder, files=False)]
-    files = Counter(_suffix(name) for name in names_in(folder, files=True))
+    files = Counter(_suffix(name) for name in names_in(folder))
     parts = [shortened(folders)] if folders else []
     parts += [_counted(files)] if files else []
     return "; ".join(parts) or "nothing"
@@ -72,6 +71,11 @@ def shortened(names: Iterable[str], most: int = 3) -> str:
     names = list(names)
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + rest
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    # A path does not raise where a link leads in a circle, and is asked for links only.
+    return Path(entry).is_dir() if entry.is_symlink() else entry.is_dir()
 
 
 def _known(name: str) -> bool:
@@ -93,7 +97,7 @@ def _counted(suffixes: Counter) -> str:
 
 
 def _pictures(folder: Path, depth: int) -> int:
-    here = sum(name.lower().endswith(VOLUMES) for name in names_in(folder, files=True))
+    here = sum(name.lower().endswith(VOLUMES) for name in names_in(folder))
     here += len(image_names(folder))
     if depth > 1 and not here:
         here = sum(_pictures(folder / name, depth - 1) for name in names_in(folder, files=False))
