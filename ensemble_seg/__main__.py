@@ -87,6 +87,8 @@ def train(options: argparse.Namespace) -> None:
 def evaluate(options: argparse.Namespace) -> None:
     """Print the score table of the trained models on the test images."""
     from . import build_ensemble, eight_views, evaluate, load_or_train, load_run, score_table
+    from .common.files import whole
+    from .evaluation import cases_csv
     from .runs import run_path
 
     data, preset = _experiment(options)
@@ -97,8 +99,25 @@ def evaluate(options: argparse.Namespace) -> None:
     models["ensemble"] = build_ensemble(list(models.values()), preset.weights)
     if options.eight_views:
         models = {name: eight_views(model) for name, model in models.items()}
-    print(score_table({name: evaluate(model, data.test) for name, model in models.items()}))
+    scores = {name: evaluate(model, data.test) for name, model in models.items()}
+    print(score_table(scores))
     print(f"\n{data.name}: {len(data.test)} test images, data hash {data.hash[:12]}")
+    print(_false_claim({name: scores[name].per_image["dice"] for name in ("ensemble", "main")}))
+    if options.cases:
+        with whole(options.cases) as file:
+            file.write_text(cases_csv(scores))
+        print(f"Dice of each case, a column a model: {options.cases}")
+
+
+def _false_claim(dice: dict) -> str:
+    from .study.statistics import probability_of_false_claim
+
+    better, worse = sorted(dice, key=lambda name: -dice[name].mean())
+    chance = probability_of_false_claim(dice[better], dice[worse])
+    return (
+        f'"{better} is better than {worse}" (Dice per image) is false with a probability of '
+        f"{chance:.3f}, by the chance of the cases alone: another training may turn it round."
+    )
 
 
 def predict(options: argparse.Namespace) -> None:
@@ -200,7 +219,10 @@ def _parser() -> argparse.ArgumentParser:
     views.add_argument(
         "--eight-views", action="store_true", help="vote over flips and turns: eight times the work"
     )
-    add(evaluate, experiment, views)
+    scored = add(evaluate, experiment, views)
+    scored.add_argument(
+        "--cases", type=Path, metavar="FILE.csv", help="write the Dice of each case, as well"
+    )
     use = add(predict, experiment, views)
     use.add_argument("folder", type=Path, help="images, of any size")
     use.add_argument("--out", type=Path, default=Path("predictions"), help="(%(default)s)")
