@@ -169,7 +169,7 @@ def test_bad_input_is_refused_before_anything_is_written(disks, tmp_path, capsys
 def test_other_settings_in_the_same_folder_are_refused(disks, tmp_path):
     from ensemble_seg.study.studies import Asked, _prepared, studies
 
-    asked = Asked(str(disks), "loss", 2, out=str(tmp_path / "out"), work=str(tmp_path / "work"))
+    asked = Asked(str(disks), ("loss",), 2, out=str(tmp_path / "out"), work=str(tmp_path / "work"))
     ((study, plan),) = studies(asked)
     _prepared(study, plan, 2)
     _prepared(study, plan, 3)
