@@ -27,6 +27,7 @@ from .ensembling import (
 from .evaluation import (
     Interval,
     Scores,
+    cases_csv,
     paired_difference,
     predict_split,
     score,
@@ -80,6 +81,7 @@ __all__ = [
     "WeightedAverage",
     "average_probabilities",
     "build_ensemble",
+    "cases_csv",
     "check_before_training",
     "check_pairs",
     "crop_split",

@@ -127,6 +127,8 @@ def train(options: argparse.Namespace) -> None:
 def evaluate(options: argparse.Namespace) -> None:
     """Print the score table of the trained models on the test images."""
     from . import build_ensemble, eight_views, evaluate, score_table
+    from .common.files import whole
+    from .evaluation import cases_csv
     from .predicting import border_table
 
     data, preset = _experiment(options)
@@ -137,12 +139,30 @@ def evaluate(options: argparse.Namespace) -> None:
         models = {name: eight_views(model) for name, model in models.items()}
     if options.zoom:
         models["zoom"] = _zoom(pair, data)
-    own = options.own_size
-    print(score_table({name: evaluate(model, data.test, own) for name, model in models.items()}))
-    size = "each at its own size" if own else f"at {preset.size} x {preset.size} pixels"
+    scores = {name: evaluate(model, data.test, options.own_size) for name, model in models.items()}
+    print(score_table(scores))
+    size = (
+        "each at its own size" if options.own_size else f"at {preset.size} x {preset.size} pixels"
+    )
     print(f"\n{data.name}: {len(data.test)} test images, {size}, data hash {data.hash[:12]}")
+    print(_false_claim({name: scores[name].per_image["dice"] for name in ("ensemble", "main")}))
     if options.borders:
         print(f"\n{border_table(models, data.test)}")
+    if options.cases:
+        with whole(options.cases) as file:
+            file.write_text(cases_csv(scores))
+        print(f"Dice of each case, a column a model: {options.cases}")
+
+
+def _false_claim(dice: dict) -> str:
+    from .study.statistics import probability_of_false_claim
+
+    better, worse = sorted(dice, key=lambda name: -dice[name].mean())
+    chance = probability_of_false_claim(dice[better], dice[worse])
+    return (
+        f'"{better} is better than {worse}" (Dice per image) is false with a probability of '
+        f"{chance:.3f}, by the chance of the cases alone: another training may turn it round."
+    )
 
 
 def predict(options: argparse.Namespace) -> None:
@@ -295,10 +315,13 @@ def _parser() -> argparse.ArgumentParser:
     views.add_argument(
         "--zoom", action="store_true", help="the sampling model looks into the main model's box"
     )
-    judge = add(evaluate, experiment, views)
-    judge.add_argument("--own-size", action="store_true", help="score at each image's own size")
-    judge.add_argument(
+    scored = add(evaluate, experiment, views)
+    scored.add_argument("--own-size", action="store_true", help="score at each image's own size")
+    scored.add_argument(
         "--borders", action="store_true", help="ISIC's score and distances between borders, too"
+    )
+    scored.add_argument(
+        "--cases", type=_path, metavar="FILE.csv", help="write the Dice of each case, as well"
     )
     use = add(predict, experiment, views)
     use.add_argument("images", type=_path, help="a folder of images of any size, or one of them")
@@ -312,10 +335,12 @@ def _add_study(parser: argparse.ArgumentParser) -> None:
     plans = "loss, sampling, ensemble, imbalance, split, start, check, or all"
     parser.add_argument("data", nargs="?", metavar="DATA", help="a name or a folder (phantoms)")
     parser.add_argument("--data-dir", help="folder of the named data sets")
-    parser.add_argument("--plan", help=f"what to test: {plans} (all)")
+    parser.add_argument("--plan", nargs="+", metavar="PLAN", help=f"what to test: {plans} (all)")
     parser.add_argument("--seeds", type=int, help="how many (5)")
     parser.add_argument("--preset", help='network and training ("quick,size=96,epochs=5,...")')
-    parser.add_argument("--steps", type=int, help="of each training (300, Kvasir-SEG 800)")
+    parser.add_argument(
+        "--steps", type=int, help="of each training (300; kvasir-seg, isic-2018: 800)"
+    )
     parser.add_argument("--out", help="folder of the JSON files (results/study)")
     parser.add_argument(
         "--work-dir", dest="work", help="folder of models, while needed (runs/study)"

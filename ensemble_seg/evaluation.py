@@ -259,6 +259,36 @@ def score_table(scores: Mapping[str, Scores]) -> str:
     return "\n".join(lines)
 
 
+def cases_csv(scores: Mapping[str, Scores], metric: str = "dice") -> str:
+    """Return a table with a row for each image and a column for each model.
+
+    Per-case scores side by side are what tools that judge a claim of superiority read, Claims
+    Reloaded (Christodoulou et al. 2025, arXiv 2505.04720) among them.
+
+    Args:
+        scores: of the same images.
+        metric: one of `METRICS`.
+
+    Raises:
+        ValueError: scores of other images.
+
+    Example:
+        >>> one = Scores.from_masks([[[1, 1]]], [[[0, 1]]], ["a7"])
+        >>> print(cases_csv({"main": one, "ensemble": one}), end="")
+        case,main,ensemble
+        a7,0.666667,0.666667
+    """
+    first = next(iter(scores.values()))
+    if any(each.names != first.names for each in scores.values()):
+        raise ValueError("Expected scores of the same images in the same order to compare.")
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["case", *scores])
+    columns = [each.per_image[metric].round(6) for each in scores.values()]
+    writer.writerows(zip(first.names, *columns, strict=True))
+    return text.getvalue()
+
+
 def _count(truth: np.ndarray, predicted: np.ndarray) -> tuple[int, int, int, int]:
     """Count the pixels of one image: true positive, false positive, false negative, the rest."""
     truth, predicted = _lesion(truth), _lesion(predicted)

@@ -187,6 +187,7 @@ def _preset(job: Job) -> Preset:
     return base.replace(
         **network,
         loss=arm.loss,
+        limit=0,
         seed=job.seed + arm.offset,
         epochs=base.epochs * arm.length,
         learning_rate=arm.rate or _best_rate(job),
@@ -266,7 +267,7 @@ def _calibration(parts: Dataset, maps: dict[str, np.ndarray]) -> dict:
     return {
         **calibration(maps["test"], truth["test"]),
         "temperature": round(temperature, 3),
-        "tempered": {key: after[key] for key in ("brier", "ece", "sure", "bins")},
+        "tempered": {key: after[key] for key in ("brier", "ece", "sure")},
     }
 
 

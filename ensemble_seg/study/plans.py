@@ -219,7 +219,8 @@ CHECK = Plan(
         Claim("planted null: main beats itself with other weights", "main", "main-second"),
     ),
 )
-NAMES = ("loss", "sampling", "ensemble", "imbalance", "split", "start", "all", "check")
+IMBALANCED = "imbalance"
+NAMES = ("loss", "sampling", "ensemble", IMBALANCED, "split", "start", "all", "check")
 
 
 def plan_for(name: str, data: Dataset) -> Plan:
@@ -244,7 +245,7 @@ def plan_for(name: str, data: Dataset) -> Plan:
         raise invalid("plan", f"a plan that can run: {IMAGENET} is not offered here", name)
     split = BY_IMAGE if has_groups(data) else DUPLICATES
     plans = {"loss": [LOSS], "sampling": [CROPS], "ensemble": [VOTES, *zoom()], "split": [split]}
-    plans |= {"imbalance": [IMBALANCE], "check": [CHECK], "start": [START]}
+    plans |= {IMBALANCED: [IMBALANCE], "check": [CHECK], "start": [START]}
     every = [*plans["loss"], *plans["sampling"], *plans["ensemble"], split]
     plans["all"] = [*every, START] if has_imagenet() else every
     return joined(plans[name])

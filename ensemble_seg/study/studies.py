@@ -15,13 +15,13 @@ from ..presets import preset
 from ..reading.checking import check_pairs
 from .jobs import Job, Study, all_jobs
 from .parts import all_cases, split_of_seed
-from .plans import FRACTIONS, IMBALANCE, LEVEL, Plan, plan_for
+from .plans import FRACTIONS, IMBALANCE, IMBALANCED, LEVEL, Plan, joined, plan_for
 from .running import dask_cluster, processes, run_jobs
 
 RECORD = "study.json"
 # Five rounds: after each the validation images are looked at, and the best weights are kept.
 NETWORK = "quick,size=96,epochs=5,augment=True,decay=True"
-STEPS = {"phantoms": 300, "lgg-mri": 300, "isic-2018": 250, "kvasir-seg": 800}
+STEPS, STEPS_OF_LARGE_SETS = 300, {"isic-2018": 800, "kvasir-seg": 800}
 OUT, WORK = "results/study", "runs/study"
 
 
@@ -30,7 +30,7 @@ class Asked:
     """What a command asks for; see `python -m ensemble_seg study --help`."""
 
     data: str = PHANTOMS
-    plan: str = "all"
+    plan: tuple[str, ...] = ("all",)
     seeds: int = 5
     data_dir: str | None = None
     preset: str = NETWORK
@@ -49,7 +49,7 @@ def run_study(
     """Do what is not done yet of a study.
 
     Args:
-        asked: data, plan, seeds and settings.
+        asked: data, plans, seeds and settings.
         workers: processes; as many as there are cores where it is None.
         dask: address of a Dask cluster to run on instead.
         shard: see `running.run_jobs`.
@@ -84,13 +84,14 @@ def studies(asked: Asked) -> list[tuple[Study, Plan]]:
     """
     if asked.seeds < 1:
         raise invalid("seeds", "a number of at least 1", asked.seeds)
-    found = []
-    if asked.plan != "imbalance":
+    found, names = [], set(asked.plan)
+    if names - {IMBALANCED}:
         data = load_dataset(asked.data, asked.data_dir)
-        found.append((_study(asked, asked.data, data.name), plan_for(asked.plan, data)))
-    elif asked.data != PHANTOMS:
+        plan = joined(plan_for(name, data) for name in asked.plan if name != IMBALANCED)
+        found.append((_study(asked, asked.data, data.name), plan))
+    if IMBALANCED in names and asked.data != PHANTOMS:
         raise invalid("data", "phantoms, which the plan imbalance draws itself", asked.data)
-    if asked.plan == "imbalance" or (asked.plan == "all" and asked.data == PHANTOMS):
+    if names & {IMBALANCED, "all"} and asked.data == PHANTOMS:
         for fraction in FRACTIONS:
             folder = Path(asked.work) / "data" / f"phantoms-{round(100 * fraction):02d}{LEVEL}"
             if not folder.is_dir():
@@ -100,7 +101,7 @@ def studies(asked: Asked) -> list[tuple[Study, Plan]]:
 
 
 def _study(asked: Asked, data: str, name: str) -> Study:
-    chosen, steps = preset(asked.preset), asked.steps or STEPS.get(name, STEPS[PHANTOMS])
+    chosen, steps = preset(asked.preset), asked.steps or STEPS_OF_LARGE_SETS.get(name, STEPS)
     if steps < chosen.epochs:
         expected = f"at least one for each of the {chosen.epochs} rounds"
         raise invalid("steps", expected, steps)
