@@ -41,7 +41,7 @@ def lesion_problems(
     used = {part: parts.get(part, ())[:limit] for part in ("train", "validation")}
     problems = []
     for part, word in (("train", "training"), ("validation", "validation")):
-        if used[part]:
+        if used[part] and not problems:  # masks that are all empty need one message
             problems += _without_lesion(used[part], word, preset, values)
     train = used["train"]
     counts = crop_counts(train, preset.threshold)
