@@ -94,6 +94,7 @@ def _block(x, kernel: int, stride: int, expansion: int, channels: int, name: str
         "same",
         use_bias=False,
         depthwise_initializer="he_normal",
+        dtype="float32",  # processors take longer in bfloat16: benchmarks, row encoder
         name=f"{name}_dw_conv",
     )(x)
     x = layers.ReLU(6.0, name=f"{name}_dw_relu")(FusedBatchNormalization(name=f"{name}_dw_bn")(x))

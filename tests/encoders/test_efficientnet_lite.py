@@ -45,6 +45,12 @@ def test_weights_and_licence_are_packed(tmp_path, target):
     assert {f"ensemble_seg/encoders/{name}" for name in names} <= files
 
 
+def test_in_bfloat16_only_depthwise_convolutions_stay_in_float32():
+    model = es.unet(SMALL.replace(precision="mixed_bfloat16", encoder_weights=None))
+    kinds = {"block3a_dw_conv": "float32", "block3a_dw_bn": "bfloat16", "stem_conv": "bfloat16"}
+    assert {name: model.get_layer(name).compute_dtype for name in kinds} == kinds
+
+
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
 def test_saved_it_gives_the_same_maps_in_a_new_process(tmp_path, precision):
     model = es.unet(SMALL.replace(precision=precision))
