@@ -88,7 +88,8 @@ def fit_zoom(
     from .reading.batches import batches  # not above: it imports TensorFlow
 
     maps = predict_split(main, split)
-    images = np.concatenate([batch for batch, _ in batches(split.windows, main.input_shape[1])])
+    stream = batches(split.windows, main.input_shape[1], lesion_values=split.lesion_values)
+    images = np.concatenate([batch for batch, _ in stream])
     dice = {}
     for margin in margins:
         box = LesionBox(margin)(maps)

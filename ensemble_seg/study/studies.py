@@ -112,7 +112,7 @@ def _study(asked: Asked, data: str, name: str) -> Study:
 def _prepared(study: Study, plan: Plan, seeds: int) -> list[Job]:
     """Check the files, write down what is asked, and return the jobs."""
     data = load_dataset(study.data, study.data_dir)
-    check_pairs(all_cases(data))
+    check_pairs(all_cases(data), data.lesion_values)
     split_of_seed(data, 0)
     settings = {
         "data": data.name,
