@@ -49,7 +49,7 @@ class RunFolder:
     needed to go on, and model.keras the result. Each file is there whole or not at all.
 
     Example:
-        >>> folder = RunFolder(Path("runs/phantoms/quick/main"))
+        >>> folder = RunFolder(Path("nowhere/main"))
         >>> folder.name, folder.is_finished
         ('main', False)
     """

@@ -110,6 +110,8 @@ def write_phantoms(
     folder = Path(folder)
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"'{folder}' is not empty. Remove it, or choose another folder.")
+    if folder.exists():
+        folder.rmdir()
     with whole(folder) as partial:
         _write_pairs(partial, count, seed, fraction, size)
     return folder

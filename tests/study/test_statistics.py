@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+import ensemble_seg as es
 from ensemble_seg.study import statistics
 from ensemble_seg.study.statistics import Difference, holm, paired, verdicts, visible
 
@@ -132,3 +133,16 @@ def test_arms_of_other_seeds_are_refused():
         paired([0.1, 0.2], [0.1], 0.3)
     with pytest.raises(ValueError, match="argument `ratio`"):
         paired([0.1, 0.2], [0.1, 0.2], -1)
+
+
+def test_cases_side_by_side_are_of_the_same_images():
+    truth = np.ones((2, 1, 4), int)
+    half = np.array([[[1, 1, 0, 0]], [[1, 1, 1, 1]]])
+    scores = {
+        "main": es.Scores.from_masks(truth, half, ["a", "b"]),
+        "ensemble": es.Scores.from_masks(truth, truth, ["a", "b"]),
+    }
+    table = es.cases_csv(scores, "iou").splitlines()
+    assert table == ["case,main,ensemble", "a,0.5,1.0", "b,1.0,1.0"]
+    with pytest.raises(ValueError, match="scores of the same images"):
+        es.cases_csv({**scores, "other": es.Scores.from_masks(truth, half, ["a", "c"])})
