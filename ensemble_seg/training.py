@@ -12,7 +12,13 @@ from .common.files import require_writable
 from .datasets import Dataset, Split
 from .encoders.backbones import require_backbone
 from .hardware.adam import FusedAdam
-from .hardware.devices import MeanOverDevices, check_shares, copy_weights, on_devices
+from .hardware.devices import (
+    MeanOverDevices,
+    check_shares,
+    copy_weights,
+    on_devices,
+    require_devices,
+)
 from .hardware.precision import precision_policy
 from .inspection.readiness import Seen, lesion_problems
 from .keeping.configs import run_config
@@ -217,6 +223,7 @@ def _checked(
     for split in (data.train, data.validation):
         if not len(split):
             raise ValueError(f"{data.name}: expected images in the {split.name} part, found none.")
+    require_devices(devices)
     check_shares(devices, preset.batch_size, len(data.train), len(data.validation))
     parts = (data.train, data.validation, data.test)
     seen = checked_masks([pair for part in parts for pair in part.pairs], data.lesion_values)

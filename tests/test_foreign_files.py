@@ -1,6 +1,6 @@
 """Folders, lists and tables of other people: what is done with each, and what is said.
 
-docs/files_16A.md is made from this file: python tests/test_foreign_files.py writes it again.
+docs/FOREIGN_FOLDERS.md is made from this file: python tests/test_foreign_files.py writes it again.
 """
 
 import csv
@@ -19,7 +19,7 @@ from ensemble_seg.datasets.layouts import find_pairs
 from ensemble_seg.keeping.configs import run_config
 from ensemble_seg.reading.images import SUFFIXES
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "files_16A.md"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "FOREIGN_FOLDERS.md"
 CASES = {}
 IMAGE = np.full((40, 48, 3), 200, "uint8")
 IMAGE[10:20, 12:30] = 50
@@ -866,7 +866,7 @@ def _(folder, patch, capsys):
 
 
 def page() -> str:
-    """Return docs/files_16A.md."""
+    """Return docs/FOREIGN_FOLDERS.md."""
     lines = ["| situation | what is done | message |", "|---|---|---|"]
     for situation, (done, message, _) in CASES.items():
         cells = (cell.replace("|", "\\|") for cell in (situation, done, message))

@@ -1,4 +1,4 @@
-"""The messages in docs/files_16D.md are those of the code, word for word."""
+"""The messages in docs/STOPS.md are those of the code, word for word."""
 
 import ast
 import re
@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 ROWS = [
     [cell.strip() for cell in line.strip("|").split("|")]
-    for line in (ROOT / "docs" / "files_16D.md").read_text("utf-8").splitlines()
+    for line in (ROOT / "docs" / "STOPS.md").read_text("utf-8").splitlines()
     if line.startswith("| ") and "situation" not in line
 ]
 

@@ -1,6 +1,6 @@
 """Masks and images as other people save them: the right value by hand, or one message.
 
-PYTHONPATH=.:tests python tests/reading/test_encodings.py writes docs/files_16BC.md again.
+PYTHONPATH=.:tests python tests/reading/test_encodings.py writes docs/FOREIGN_IMAGES.md again.
 """
 
 import re
@@ -15,7 +15,7 @@ from PIL import Image
 
 import ensemble_seg as es
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "files_16BC.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "FOREIGN_IMAGES.md"
 M = np.zeros((40, 48), "uint8")
 M[10:20, 12:30] = 1
 BORDER = M.copy()
@@ -673,7 +673,7 @@ MORE = (
 
 
 def page() -> str:
-    """Return docs/files_16BC.md."""
+    """Return docs/FOREIGN_IMAGES.md."""
     rows = [(f"mask: {kind}", f"read: {rule}", "") for kind, (_, rule) in READ.items()]
     rows += [(f"mask: {kind}", "refused", text) for kind, (_, text) in REFUSED.items()]
     lines = ["| situation | what is done | message |", "|---|---|---|"]
