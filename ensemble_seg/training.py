@@ -223,8 +223,8 @@ def _checked(
     for split in (data.train, data.validation):
         if not len(split):
             raise ValueError(f"{data.name}: expected images in the {split.name} part, found none.")
-    require_devices(devices)
     check_shares(devices, preset.batch_size, len(data.train), len(data.validation))
+    require_devices(devices)
     parts = (data.train, data.validation, data.test)
     seen = checked_masks([pair for part in parts for pair in part.pairs], data.lesion_values)
     masks = {part.name: _seen(part, seen) for part in (data.train, data.validation)}

@@ -130,6 +130,7 @@ def test_a_run_is_known_by_the_hash_of_the_file(tmp_path, disks):
     assert config["encoder_weights_sha256"] == hashlib.sha256(b"one").hexdigest()
     assert run_config(data, LITE, "main")["encoder_weights_sha256"] is None
     folder = RunFolder(tmp_path / "run")
+    folder.path.mkdir()
     folder.begin(config, 0)
     moved = path.rename(tmp_path / "moved.weights.h5")
     folder.refuse_another(run_config(data, LITE.replace(encoder_weights=moved), "main"))
