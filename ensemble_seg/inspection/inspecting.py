@@ -176,6 +176,7 @@ def _read_image(record: Record) -> None:
     small = small_image(path, 128)
     record.size, record.hash = picture_size(path), file_hash(path)
     record.thumb = thumbnail(small)
+    record.plain = bool((small == small[0, 0]).all())
     if path.parent.name.startswith("TCGA_"):
         channels = {"first": small[..., 0], "third": small[..., 2]}
         record.copies = tuple(

@@ -20,6 +20,7 @@ class Record:
     Attributes:
         part, official: where it stands, and where its publisher put it ("" for nowhere).
         size, kind, turned: (height, width), "JPEG RGB" say, and if EXIF turns the image.
+        plain: the image has one colour.
         copies: channels that equal the second (FLAIR in LGG): "first", "third".
         values: of the mask: "0/1", "0/255", "0/#800000", "greys", "only 0" or "as chosen".
         marks: what marks the lesion, as `MaskFile.lesion`.
@@ -33,6 +34,7 @@ class Record:
     size: tuple[int, int] | None = None
     kind: str = ""
     turned: bool = False
+    plain: bool = False
     copies: tuple[str, ...] = ()
     values: str = ""
     marks: str = ""

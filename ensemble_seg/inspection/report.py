@@ -36,8 +36,13 @@ def warnings(found: Inspection) -> list[str]:
             record for record in records if "third" in record.copies
         ],
     }
+    counted["images have one colour all over. Look at them."] = [r for r in records if r.plain]
     messages = _inverted(records) + _leaks(found) + _doubles(found)
-    messages += [f"{len(which)} {what}" for what, which in counted.items() if which]
+    messages += [
+        f"{len(which)} {what} The first is {which[0].pair.image.name}."
+        for what, which in counted.items()
+        if which
+    ]
     if ambiguous:
         messages.append(
             f"{len(ambiguous)} masks have {sum(ambiguous)} ambiguous pixels (16..199), which are "

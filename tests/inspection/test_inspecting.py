@@ -272,3 +272,15 @@ def test_the_seed_does_not_change_what_is_near(scenes):
             }
         )
     assert named[0] == named[1] == named[2] and len(named[0]) == 2
+
+
+def test_one_mask_for_every_row_and_images_of_one_colour(scenes):
+    (scenes / "manifest.csv").write_text(
+        "image,mask\n" + "".join(f"images/s{n:02d}.png,masks/s00.png\n" for n in range(6))
+    )
+    save(scenes / "images" / "s03.png", np.full((100, 120, 3), (9, 90, 200), "uint8"))
+    found = inspect_dataset(scenes)
+    assert with_text(found.warnings, "manifest.csv: masks of several images, up to 6")
+    (message,) = with_text(found.warnings, "1 images have one colour all over. Look at them.")
+    assert message.endswith("The first is s03.png.")
+    assert found.is_trainable
