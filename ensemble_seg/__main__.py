@@ -215,7 +215,8 @@ def study(options: argparse.Namespace) -> None:
     from .study.studies import Asked, run_study
 
     fields = ("data", "plan", "seeds", "data_dir", "preset", "steps", "out", "work")
-    given = {field: getattr(options, field) for field in fields if getattr(options, field)}
+    given = {field: getattr(options, field) for field in fields}
+    given = {field: value for field, value in given.items() if value is not None}
     asked = Asked(**given)
     if options.report:
         print(write_report(asked.out, options.data and Path(options.data).name))
@@ -356,8 +357,11 @@ def _add_study(parser: argparse.ArgumentParser) -> None:
 
 
 def _shard(text: str) -> tuple[int, int]:
-    number, _, count = text.partition("/")
-    return int(number), int(count)
+    try:
+        number, count = map(int, text.split("/"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected 0/8, say, received {text}") from None
+    return number, count
 
 
 if __name__ == "__main__":

@@ -153,7 +153,7 @@ def test_a_training_that_chooses_a_rate_does_not_see_test_images(disks, tmp_path
     ("options", "message"),
     [
         (["--plan", "losses"], "Did you mean 'loss'?"),
-        (["--seeds", "-1"], "argument `seeds`"),
+        (["--seeds", "0"], "argument `seeds`"),
         (["--steps", "1"], "argument `steps`"),
         (["--plan", "imbalance"], "which the plan imbalance draws itself"),
         (["--dask", "tcp://127.0.0.1:1", "--plan", "nothing"], "argument `plan`"),
