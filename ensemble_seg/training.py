@@ -17,7 +17,6 @@ from .hardware.devices import (
     check_shares,
     copy_weights,
     on_devices,
-    require_devices,
 )
 from .hardware.precision import precision_policy
 from .inspection.readiness import Seen, lesion_problems
@@ -224,7 +223,6 @@ def _checked(
         if not len(split):
             raise ValueError(f"{data.name}: expected images in the {split.name} part, found none.")
     check_shares(devices, preset.batch_size, len(data.train), len(data.validation))
-    require_devices(devices)
     parts = (data.train, data.validation, data.test)
     seen = checked_masks([pair for part in parts for pair in part.pairs], data.lesion_values)
     masks = {part.name: _seen(part, seen) for part in (data.train, data.validation)}

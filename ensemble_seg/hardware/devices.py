@@ -97,12 +97,6 @@ def check_shares(devices: Sequence[str] | None, batch_size: int, *images: int) -
         )
 
 
-def require_devices(devices: Sequence[str] | None) -> None:
-    """Raise ValueError where a device is not there or is named twice; see `on_devices`."""
-    if devices:
-        _strategy(tuple(devices))
-
-
 @functools.cache  # a second strategy would number its messages between devices like the first
 def _strategy(devices: tuple[str, ...]):
     if keras.backend.backend() != "tensorflow":
