@@ -68,14 +68,17 @@ def train(
         folder.refuse_if_held()
         seen = _checked(data, preset, devices)
         ambiguous = sum(mask.ambiguous for mask in seen.values())
-        with folder.held(), stops_explained(name, preset, folder.kept):
+        with (
+            on_devices(model, devices) as trained,
+            folder.held(),
+            stops_explained(name, preset, folder.kept),
+        ):
             if not folder.is_finished:  # by a process that held the folder until now
                 folder.begin(
                     {**config, "ambiguous_mask_pixels": ambiguous}, 4 * model.count_params()
                 )
-                with on_devices(model, devices) as trained:
-                    loss = MeanOverDevices(loss) if devices else loss
-                    _fit(trained, data, preset, loss, folder, model)
+                loss = MeanOverDevices(loss) if devices else loss
+                _fit(trained, data, preset, loss, folder, model)
     folder.refuse_another(config)
     run = folder.load()
     model.set_weights(run.model.get_weights())
