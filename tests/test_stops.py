@@ -160,8 +160,11 @@ def test_a_signal_ends_a_command_with_what_is_kept(tmp_path, name, code):
     job = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     while job.poll() is None and not list(tmp_path.glob("runs/disks/*/main/backup/epoch-*")):
         time.sleep(0.1)
-    os.kill(job.pid, getattr(signal, name))
-    error = job.communicate()[1]
+    try:
+        os.kill(job.pid, getattr(signal, name))
+        error = job.communicate(timeout=300)[1]
+    finally:
+        job.kill()
     assert job.returncode == code, error
     assert "Traceback" not in error
     (folder,) = tmp_path.glob("runs/disks/*/main")
