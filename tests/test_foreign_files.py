@@ -867,7 +867,12 @@ def _(folder, patch, capsys):
 
 def page() -> str:
     """Return docs/FOREIGN_FOLDERS.md."""
-    lines = ["| situation | what is done | message |", "|---|---|---|"]
+    lines = [
+        "# Unusual folders, lists and tables",
+        "",
+        "| situation | what is done | message |",
+        "|---|---|---|",
+    ]
     for situation, (done, message, _) in CASES.items():
         cells = (cell.replace("|", "\\|") for cell in (situation, done, message))
         lines.append(f"| {' | '.join(cells)} |")

@@ -651,6 +651,8 @@ MORE = (
      "four corners or in more than half of the image; --lesion-values 0 turns them", "20 of 20 "
      "masks with a lesion have it in all four corners or in more than half of the image ({file}). "
      "Look at them: if they are inverted, choose --lesion-values 0."),
+    ("images that have one grey value or one colour all over", "read, with a warning", "1 images "
+     "have one colour all over. Look at them. The first is {file}."),
     ("JPEG mask of 0 and 1", "refused", "{file}: expected a JPEG mask of black and white, 0 and "
      "255. Found values up to 1, which JPEG does not keep. Save the mask as PNG."),
     ("JPEG mask with one value of 0 to 15", "read: no lesion", ""),
@@ -676,7 +678,12 @@ def page() -> str:
     """Return docs/FOREIGN_IMAGES.md."""
     rows = [(f"mask: {kind}", f"read: {rule}", "") for kind, (_, rule) in READ.items()]
     rows += [(f"mask: {kind}", "refused", text) for kind, (_, text) in REFUSED.items()]
-    lines = ["| situation | what is done | message |", "|---|---|---|"]
+    lines = [
+        "# Unusual images and masks",
+        "",
+        "| situation | what is done | message |",
+        "|---|---|---|",
+    ]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in (*rows, *MORE))]) + "\n"
 
 
