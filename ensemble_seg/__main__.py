@@ -138,7 +138,7 @@ def evaluate(options: argparse.Namespace) -> None:
     if options.eight_views:
         models = {name: eight_views(model) for name, model in models.items()}
     if options.zoom:
-        models["zoom"] = _zoom(pair, data)
+        models["zoom"] = _zoom(pair, data, preset, options.runs_dir)
     scores = {name: evaluate(model, data.test, options.own_size) for name, model in models.items()}
     print(score_table(scores))
     size = (
@@ -177,8 +177,11 @@ def predict(options: argparse.Namespace) -> None:
         data, preset = _experiment(options)
         runs = _trained(data, preset, options).values()
         pair = [run.model for run in runs]
-        network = _zoom(pair, data) if options.zoom else build_ensemble(pair, preset.weights)
         files = [run.path / "model.keras" for run in runs]
+        if options.zoom:
+            network = _zoom(pair, data, preset, options.runs_dir)
+        else:
+            network = build_ensemble(pair, preset.weights)
     else:
         network, files = load_model(options.model), [options.model]
     if options.eight_views:
@@ -188,14 +191,32 @@ def predict(options: argparse.Namespace) -> None:
     print(f"{images}: masks/, overlays/ and disagreement/ in {options.out.absolute()}")
 
 
-def _zoom(models: list, data):
+def export(options: argparse.Namespace) -> None:
+    """Write a saved model for another runtime, in float32, and compare it with Keras."""
+    from . import load_model
+    from .exporting import export_model
+
+    out = options.out or options.model
+    path, difference = export_model(load_model(options.model), out, options.format)
+    agreement = (
+        "not compared with Keras: its runtime is not installed"
+        if difference is None
+        else f"at most {difference:.1g} from Keras' probabilities on three phantoms"
+    )
+    print(f"{path}: {agreement}")
+
+
+def _zoom(models: list, data, preset, runs_dir: str | None):
     """Return the zoom ensemble of both models; what it needs is chosen on validation images."""
-    from . import fit_zoom, zoom_ensemble
+    from . import fit_zoom, run_path, save_model, zoom_ensemble
 
     weights, margin = fit_zoom(*models, data.validation)
     shares = " : ".join(f"{weight:g}" for weight in weights)
-    print(f"zoom: weights {shares}, margin {margin} pixels, by the validation images")
-    return zoom_ensemble(*models, weights, margin)
+    ensemble = zoom_ensemble(*models, weights, margin)
+    path = run_path(data, preset, "zoom", runs_dir) / "model.keras"
+    save_model(ensemble, path)
+    print(f"zoom: weights {shares}, margin {margin} pixels, by the validation images: {path}")
+    return ensemble
 
 
 def _trained(data, preset, options: argparse.Namespace) -> dict:
@@ -328,6 +349,10 @@ def _parser() -> argparse.ArgumentParser:
     use.add_argument("images", type=_path, help="a folder of images of any size, or one of them")
     use.add_argument("--out", type=_path, default=Path("predictions"), help="(%(default)s)")
     use.add_argument("--model", type=_path, help="a saved model; the trained ensemble by default")
+    written = add(export)
+    written.add_argument("model", type=_path, metavar="MODEL", help="a saved model (.keras)")
+    written.add_argument("--format", choices=("onnx", "openvino", "litert"), default="onnx")
+    written.add_argument("--out", type=_path, help="file to write (beside the model)")
     _add_study(add(study))
     return parser
 

@@ -1,16 +1,23 @@
-"""A sampled data set as files, as the authors' own repository writes it."""
+"""What others go on with: lesion crops as files, and models for other runtimes."""
 
 import csv
+import importlib.util
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+import keras
+import numpy as np
 from PIL import Image
 
-from .common.files import whole
-from .datasets import Split
+from .common.errors import invalid
+from .common.files import clear_disk_errors, whole
+from .datasets import Split, load_dataset
 from .datasets.dataset import given_parts
 from .datasets.splits import complete_parts
+from .hardware.precision import in_float32
 from .reading.checking import check_pairs
+from .reading.images import read_image, resize_image
 from .reading.lesion_values import chosen_lesion_values
 from .reading.pairs import Box, Pair
 from .reading.windows import read_window
@@ -82,3 +89,119 @@ def _write(crops: Split, part_of: dict[Pair, str], folder: Path, out: Path) -> N
             source = (pair.image.relative_to(folder) if inside else pair.image).as_posix()
             files = f"images/{name}", f"masks/{name}"
             table.writerow([*files, pair.group, part_of[pair], source, *box])
+
+
+FORMATS = {  # ending, packages that write it, package that runs it
+    "onnx": (".onnx", ("onnx", "tf2onnx"), "onnxruntime"),
+    "openvino": (".xml", ("openvino",), "openvino"),
+    "litert": (".tflite", ("tensorflow",), "tensorflow"),
+}
+AGREEMENT = 1e-4  # of two probabilities
+
+
+def export_model(
+    model: keras.Model, path: str | Path, format: str = "onnx"
+) -> tuple[Path, float | None]:
+    """Write a model for another runtime, computing in float32, and compare it with Keras.
+
+    Keras' own `Model.export` does the work. Input of the written network: RGB images 0..255,
+    (B, S, S, 3) float32; output: softmax maps (B, S, S, 2). What `predict_image` does around it
+    (resizing; the box of a zoom ensemble cut out of the image at its own size) is not in the file.
+
+    Args:
+        model: a U-Net, an ensemble or a zoom ensemble.
+        path: file to write; its ending becomes that of the format. OpenVINO writes its weights
+            beside it, as .bin.
+        format: "onnx", "openvino" or "litert".
+
+    Returns:
+        The file, and the largest difference from Keras' probabilities on three phantoms; None
+        where the package that runs the format is missing.
+
+    Raises:
+        ValueError: an unknown format, or a model that it cannot hold.
+        RuntimeError: a package is missing, or the written network gives other probabilities. No
+            file is left.
+    """
+    if format not in FORMATS:
+        raise invalid("format", f"one of {', '.join(FORMATS)}", format)
+    ending, writers, runtime = FORMATS[format]
+    if missing := [name for name in writers if not _is_installed(name)]:
+        raise RuntimeError(
+            f"format {format}: {' and '.join(missing)} is not installed. "
+            f"Run: pip install {' '.join(dict.fromkeys([*writers, runtime]))}"
+        )
+    path, model, difference = Path(path).with_suffix(ending), in_float32(model), None
+    images = _three_phantoms(model.input_shape[1])
+    expected = keras.ops.convert_to_numpy(model(images, training=False))
+    with clear_disk_errors(path, "Nothing was written."):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            written = Path(folder) / path.name
+            _write_network(model, written, format)
+            if _is_installed(runtime):
+                difference = _difference(written, format, images, expected)
+            for file in sorted(written.parent.iterdir()):  # .bin before .xml
+                file.replace(path.with_suffix(file.suffix))
+    return path, difference
+
+
+def _is_installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
+def _write_network(model: keras.Model, path: Path, format: str) -> None:
+    try:
+        model.export(str(path), format=format, verbose=False)
+    except OSError:
+        raise
+    except Exception as error:  # each converter raises its own kinds
+        text = " ".join(str(error).split())[:300]
+        raise ValueError(
+            f"{path.name}: Keras {keras.__version__} could not write this model as {format}: "
+            f"{type(error).__name__}: {text}"
+        ) from error
+
+
+def _three_phantoms(size: int) -> np.ndarray:
+    pairs = load_dataset("phantoms").validation.pairs[:3]
+    images = [resize_image(read_image(pair.image), size) for pair in pairs]
+    return np.stack(images).astype("float32")
+
+
+def _difference(path: Path, format: str, images: np.ndarray, expected: np.ndarray) -> float:
+    """Return the largest difference from the expected probabilities; raise where it is large."""
+    run = {"onnx": _run_onnx, "openvino": _run_openvino, "litert": _run_litert}[format]
+    difference = float(np.abs(run(path, images) - expected).max())
+    if not difference <= AGREEMENT:
+        raise RuntimeError(
+            f"{path.name}: its probabilities differ from Keras' by up to {difference:.2g}, more "
+            f"than {AGREEMENT:g}. It was not kept; try another version of {FORMATS[format][2]}."
+        )
+    return difference
+
+
+def _run_onnx(path: Path, images: np.ndarray) -> np.ndarray:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+    return session.run(None, {session.get_inputs()[0].name: images})[0]
+
+
+def _run_openvino(path: Path, images: np.ndarray) -> np.ndarray:
+    import openvino
+
+    network = openvino.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return network(images)[0]
+
+
+def _run_litert(path: Path, images: np.ndarray) -> np.ndarray:
+    import tensorflow as tf
+
+    network = tf.lite.Interpreter(model_content=path.read_bytes())
+    given, maps = network.get_input_details()[0], network.get_output_details()[0]
+    network.resize_tensor_input(given["index"], images.shape)
+    network.allocate_tensors()
+    network.set_tensor(given["index"], images)
+    network.invoke()
+    return network.get_tensor(maps["index"])

@@ -25,7 +25,6 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PACKAGE = ROOT / "ensemble_seg"
 TESTED_ELSEWHERE = {
     "__main__": "test_main",
-    "exporting": "test_main",
     "runs": "test_training",
     "common/environment": "test_stops",
     "common/errors": "test_presets",

@@ -42,6 +42,30 @@ def dtype_policy(policy: str):
         keras.config.set_dtype_policy(before)
 
 
+def in_float32(model: keras.Model) -> keras.Model:
+    """Return a copy of a functional model, with the same weights, that computes in float32.
+
+    Example:
+        >>> with dtype_policy("mixed_bfloat16"):
+        ...     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        >>> in_float32(model).layers[-1].compute_dtype
+        'float32'
+    """
+    copy = type(model).from_config(_float32_config(model.get_config()))
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def _float32_config(config):
+    if isinstance(config, dict):
+        if config.get("class_name") == "DTypePolicy":
+            return {**config, "config": {"name": "float32"}}
+        return {key: _float32_config(value) for key, value in config.items()}
+    if isinstance(config, list | tuple):
+        return type(config)(_float32_config(value) for value in config)
+    return config
+
+
 def _gpu_capability() -> tuple[int, int] | None:
     if keras.backend.backend() != "tensorflow":
         return (8, 0) if _has_gpu() else None

@@ -1,0 +1,95 @@
+import keras
+import numpy as np
+import pytest
+
+import ensemble_seg as es
+from ensemble_seg import exporting
+from ensemble_seg.exporting import export_model
+from ensemble_seg.hardware.precision import dtype_policy, in_float32
+
+SIZE = 32
+
+
+def small_unet(seed):
+    """Two convolutions in place of a U-Net, in mixed precision as on a fast processor."""
+    keras.utils.set_random_seed(seed)
+    with dtype_policy("mixed_bfloat16"):
+        image = keras.Input((SIZE, SIZE, 3), name="image")
+        x = keras.layers.Rescaling(1 / 255)(image)
+        x = keras.layers.Conv2D(4, 3, padding="same", activation="relu")(x)
+        x = keras.layers.BatchNormalization()(x)
+        x = keras.layers.Conv2D(2, 3, padding="same")(x)
+        return keras.Model(image, keras.layers.Softmax(dtype="float32")(x))
+
+
+def exported(model, path, name):
+    pytest.importorskip("tf2onnx")
+    return export_model(model, path / f"{name}.keras", "onnx")
+
+
+def onnx_maps(path, images):
+    runtime = pytest.importorskip("onnxruntime")
+    session = runtime.InferenceSession(str(path))
+    return session.run(None, {session.get_inputs()[0].name: images})[0]
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(0).uniform(0, 255, (3, SIZE, SIZE, 3)).astype("float32")
+
+
+def test_a_float32_copy_has_the_same_weights():
+    model = es.build_ensemble([small_unet(0), small_unet(1)])
+    copy = in_float32(model)
+    assert {layer.compute_dtype for layer in copy._flatten_layers()} == {"float32"}
+    for before, after in zip(model.get_weights(), copy.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+@pytest.mark.parametrize("build", [es.build_ensemble, lambda pair: es.zoom_ensemble(*pair)])
+def test_onnx_gives_keras_probabilities(build, images, tmp_path):
+    model = build([small_unet(0), small_unet(1)])
+    path, difference = exported(model, tmp_path, "model")
+    assert path.name == "model.onnx" and difference < 1e-4
+    expected = np.array(in_float32(model)(images))
+    np.testing.assert_allclose(onnx_maps(path, images), expected, atol=1e-4)
+    np.testing.assert_allclose(onnx_maps(path, images[:1]), expected[:1], atol=1e-4)
+    assert [file.name for file in tmp_path.iterdir()] == ["model.onnx"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["onnx", "openvino", "litert"])
+def test_a_zoom_ensemble_of_real_networks(format, tmp_path):
+    for package in exporting.FORMATS[format][1]:
+        pytest.importorskip(package)
+    settings = "smoke,backbone=efficientnetlite0,encoder_weights=imagenet,precision=mixed_bfloat16"
+    pair = [es.unet(es.preset(f"{settings},seed={seed}")) for seed in (0, 1)]
+    path, difference = export_model(es.zoom_ensemble(*pair), tmp_path / "zoom", format)
+    assert path.is_file() and difference < 1e-4
+
+
+def test_another_network_than_keras_is_not_kept(monkeypatch, tmp_path):
+    monkeypatch.setattr(exporting, "_run_onnx", lambda path, images: np.zeros((3, SIZE, SIZE, 2)))
+    with pytest.raises(RuntimeError, match=r"model.onnx: its probabilities differ from Keras'"):
+        exported(small_unet(0), tmp_path, "model")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unknown_format_and_a_missing_package(monkeypatch, tmp_path):
+    with pytest.raises(ValueError, match=r"`format`\. Expected one of onnx, openvino, litert"):
+        export_model(small_unet(0), tmp_path / "model", "tflite")
+    monkeypatch.setattr(exporting, "_is_installed", lambda name: name != "tf2onnx")
+    expected = r"tf2onnx is not installed\. Run: pip install onnx tf2onnx onnxruntime"
+    with pytest.raises(RuntimeError, match=expected):
+        export_model(small_unet(0), tmp_path / "model")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_model_that_the_format_cannot_hold(monkeypatch, tmp_path):
+    def fail(*args, **kwargs):
+        raise NotImplementedError("no such operation:\n  Foo")
+
+    monkeypatch.setattr(keras.Model, "export", fail)
+    with pytest.raises(ValueError, match="could not write this model as litert: .*: no such"):
+        export_model(small_unet(0), tmp_path / "model", "litert")
+    assert not list(tmp_path.iterdir())
