@@ -181,11 +181,8 @@ def _trained(job: Job, data: Dataset) -> dict:
 
 def _preset(job: Job) -> Preset:
     arm, base = job.arm, preset(job.study.label)
-    network = {"encoder_weights": "imagenet" if arm.imagenet else None}
-    if arm.backbone:
-        network["backbone"] = arm.backbone
     return base.replace(
-        **network,
+        encoder_weights=None if arm.random else base.encoder_weights,
         loss=arm.loss,
         limit=0,
         seed=job.seed + arm.offset,

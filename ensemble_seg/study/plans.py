@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from ..common.errors import invalid, suggest
 from ..datasets import Dataset
 from ..losses import LOSSES, ExponentialLoss
-from ..presets import Preset
 
 RATES = (3e-4, 1e-3, 3e-3)  # of each loss the one with the best validation Dice is taken
 RATE_SEED = 1000  # of the trainings that choose it; no seed of the study
 OTHER_SEED = 500  # added for weights, order and augmentation of a second main model
 FRACTIONS = (0.01, 0.02, 0.05, 0.1, 0.2)  # lesion pixels of the phantoms of the plan `imbalance`
 WIDE = (160, 80, 40, 20, 10)  # pixels; the published margins are 20 and 10
-IMAGENET = "efficientnetlite0"
 WORSE = "worse-on-purpose"  # a tenth of the weight for lesion pixels: the plan `check` must find it
 LOSSES.setdefault(WORSE, lambda: ExponentialLoss(class_weights=(1.0, 0.1)))
 
@@ -36,8 +34,7 @@ class Training:
         offset: added to the seed of weights, order and augmentation, not to that of the split.
         groups: how the split keeps images together: "given" groups, "image" (each for itself) or
             "apart" (near duplicates are one group).
-        backbone: "" for that of the preset.
-        imagenet: start from ImageNet weights.
+        random: start from random weights, whatever the preset says.
         rate: learning rate; 0 for the one that was chosen for the loss.
     """
 
@@ -47,8 +44,7 @@ class Training:
     length: int = 1
     offset: int = 0
     groups: str = "given"
-    backbone: str = ""
-    imagenet: bool = False
+    random: bool = False
     rate: float = 0.0
 
     @property
@@ -56,9 +52,8 @@ class Training:
         """The trainings that choose its learning rate."""
         if self.rate:
             return []
-        words = (self.loss, self.backbone, "imagenet" * self.imagenet)
-        label = "-".join(["rate", *filter(None, words)])
-        same = {"loss": self.loss, "backbone": self.backbone, "imagenet": self.imagenet}
+        label = "-".join(["rate", self.loss, *["random"] * self.random])
+        same = {"loss": self.loss, "random": self.random}
         return [Training(f"{label}-{rate:g}", rate=rate, **same) for rate in RATES]
 
 
@@ -195,21 +190,20 @@ DUPLICATES = Plan(
     (MAIN, Training("duplicates-apart", groups="apart")),
     (Claim("near duplicates across parts raise the score", "main", "duplicates-apart"),),
 )
-_LITE = {"backbone": IMAGENET, "imagenet": True}
 START = Plan(
     (
-        Training("random-start", backbone=IMAGENET),
-        Training("imagenet", **_LITE),
-        Training("imagenet-cross-entropy", "cross-entropy", **_LITE),
-        Training("imagenet-sampling", windows="lesion", **_LITE),
-        Training("imagenet-second", offset=OTHER_SEED, **_LITE),
-        Vote("imagenet-ensemble", ("imagenet", "imagenet-sampling")),
-        Vote("imagenet-two-mains", ("imagenet", "imagenet-second")),
+        MAIN,
+        Training("random", random=True),
+        Training("random-cross-entropy", "cross-entropy", random=True),
+        Training("random-sampling", windows="lesion", random=True),
+        Training("random-second", offset=OTHER_SEED, random=True),
+        Vote("random-ensemble", ("random", "random-sampling")),
+        Vote("random-two-mains", ("random", "random-second")),
     ),
     (
-        Claim("ImageNet weights beat a random start", "imagenet", "random-start"),
-        Claim("from ImageNet: " + BEATS_CROSS_ENTROPY.text, "imagenet", "imagenet-cross-entropy"),
-        Claim("from ImageNet: " + BEATS_TWO.text, "imagenet-ensemble", "imagenet-two-mains"),
+        Claim("ImageNet weights beat a random start", "main", "random"),
+        Claim("from random weights: " + BEATS_CROSS_ENTROPY.text, "random", "random-cross-entropy"),
+        Claim("from random weights: " + BEATS_TWO.text, "random-ensemble", "random-two-mains"),
     ),
 )
 CHECK = Plan(
@@ -231,7 +225,7 @@ def plan_for(name: str, data: Dataset) -> Plan:
         data: whose groups decide which split is compared.
 
     Raises:
-        ValueError: an unknown plan, or one that needs what this version does not offer.
+        ValueError: an unknown plan.
 
     Example:
         >>> from ensemble_seg import load_dataset
@@ -241,13 +235,10 @@ def plan_for(name: str, data: Dataset) -> Plan:
     if name not in NAMES:
         expected = f"one of {', '.join(NAMES)}"
         raise invalid("plan", expected, name, suggest(name, NAMES).strip())
-    if name == "start" and not has_imagenet():
-        raise invalid("plan", f"a plan that can run: {IMAGENET} is not offered here", name)
     split = BY_IMAGE if has_groups(data) else DUPLICATES
-    plans = {"loss": [LOSS], "sampling": [CROPS], "ensemble": [VOTES, *zoom()], "split": [split]}
+    plans = {"loss": [LOSS], "sampling": [CROPS], "ensemble": [VOTES, ZOOM], "split": [split]}
     plans |= {IMBALANCED: [IMBALANCE], "check": [CHECK], "start": [START]}
-    every = [*plans["loss"], *plans["sampling"], *plans["ensemble"], split]
-    plans["all"] = [*every, START] if has_imagenet() else every
+    plans["all"] = [LOSS, CROPS, VOTES, ZOOM, split, START]
     return joined(plans[name])
 
 
@@ -262,21 +253,3 @@ def has_groups(data: Dataset) -> bool:
     """Return whether a group (a patient, say) has several images."""
     groups = [group for part in (data.train, data.validation, data.test) for group in part.groups]
     return len(set(groups)) < len(groups)
-
-
-def zoom() -> list[Plan]:
-    """Return the plan of the zoom ensemble where this version has one."""
-    import ensemble_seg
-
-    return [ZOOM] if hasattr(ensemble_seg, "zoom_ensemble") else []
-
-
-def has_imagenet() -> bool:
-    """Return whether the backbone with ImageNet weights is offered."""
-    from ..models import unet
-
-    try:
-        unet(Preset("look", size=32, backbone=IMAGENET, encoder_weights=None))
-    except ValueError:
-        return False
-    return True
