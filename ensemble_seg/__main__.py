@@ -137,9 +137,9 @@ def _add_study(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-dir", help="folder of the named data sets")
     parser.add_argument("--plan", nargs="+", metavar="PLAN", help=f"what to test: {plans} (all)")
     parser.add_argument("--seeds", type=int, help="how many (5)")
-    parser.add_argument("--preset", help='network and training ("quick,size=96,epochs=5,...")')
+    parser.add_argument("--preset", help='network and training ("quick,size=96,epochs=5")')
     parser.add_argument(
-        "--steps", type=int, help="of each training (300; kvasir-seg, isic-2018: 800)"
+        "--steps", type=int, help="of each training (250; kvasir-seg, isic-2018: 600)"
     )
     parser.add_argument("--out", help="folder of the JSON files (results/study)")
     parser.add_argument(

@@ -223,7 +223,8 @@ PRESETS = {
         limit=12,
     ),
     "quick": Preset(
-        "quick", size=128, backbone="resnet18", encoder_weights=None, epochs=15, keep="best",
+        "quick", size=128, backbone="efficientnetlite0", epochs=12, decay=True, augment=True,
+        keep="best",
         precision="float32",  # fast enough; bfloat16 may cost some Dice: benchmarks, row precision
     ),
     "paper": Preset("paper"),

@@ -51,7 +51,7 @@ def test_variants_have_folders_of_their_own():
         ("quick,batch_size=0", "`batch_size`. Expected an integer of at least 1."),
         ("quick,learning_rate=-1", "`learning_rate`. Expected a positive number."),
         ("quick,weight_decay=-1", "`weight_decay`. Expected a number of at least 0."),
-        ("quick,warmup=15", "`warmup`. Expected 0 or fewer than 15 epochs. Received: warmup=15."),
+        ("quick,warmup=12", "`warmup`. Expected 0 or fewer than 12 epochs. Received: warmup=12."),
         ("quick,warmup=-1", "`warmup`"),
         ("quick,keep=first", "`keep`. Expected one of 'best', 'last'."),
         ("quick,learning_rate=nan", "`learning_rate`. Expected a positive number. Received"),

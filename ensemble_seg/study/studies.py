@@ -20,8 +20,8 @@ from .running import dask_cluster, processes, run_jobs
 
 RECORD = "study.json"
 # Five rounds: after each the validation images are looked at, and the best weights are kept.
-NETWORK = "quick,size=96,epochs=5,augment=True,decay=True"
-STEPS, STEPS_OF_LARGE_SETS = 300, {"isic-2018": 800, "kvasir-seg": 800}
+NETWORK = "quick,size=96,epochs=5"
+STEPS, STEPS_OF_LARGE_SETS = 250, {"isic-2018": 600, "kvasir-seg": 600}
 OUT, WORK = "results/study", "runs/study"
 
 

@@ -176,5 +176,5 @@ def test_other_settings_in_the_same_folder_are_refused(disks, tmp_path):
     record = json.loads((tmp_path / "out" / "disks" / "study.json").read_text())
     assert {claim["seeds"] for claim in record["claims"]} == {3}
     assert len(record["cases"]) == 20
-    with pytest.raises(ValueError, match=r"holds a study with steps=300, now steps=400"):
+    with pytest.raises(ValueError, match=r"holds a study with steps=250, now steps=400"):
         _prepared(replace(study, steps=400), plan, 2)
