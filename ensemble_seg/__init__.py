@@ -8,62 +8,65 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from .common.environment import require_environment
-
-require_environment()
-
-from . import plots
-from .datasets import Dataset, Split, load_dataset
-from .datasets.folds import k_folds
-from .datasets.phantoms import draw_phantom, write_phantoms
-from .ensembling import (
-    Views,
-    WeightedAverage,
-    average_probabilities,
-    build_ensemble,
-    eight_views,
-    fit_weights,
-)
-from .evaluation import (
-    Interval,
-    Scores,
-    cases_csv,
-    paired_difference,
-    predict_split,
-    score,
-    score_table,
-    surface_scores,
-)
-from .fetching.downloads import download
-from .hardware.precision import precision_policy
-from .inspection.inspecting import inspect_dataset
-from .keeping.loading import load_model, save_model
-from .losses import LOSSES, ExponentialLoss, exponential_loss, loss_by_name
-from .models import unet
-from .predicting import evaluate, overlay, predict_folder, predict_image
-from .presets import Preset, preset
-from .reading.checking import check_pairs
-from .reading.images import read_image
-from .reading.masks import read_mask
-from .reading.pairs import Box, Pair
-from .reading.windows import read_window
-from .runs import Run, load_run, run_path
-from .sampling import (
-    Counts,
-    crop_split,
-    imbalance_ratio,
-    lesion_box,
-    lesion_boxes,
-    lesion_crops,
-    sampling_data,
-    shift_crops,
-)
-from .training import check_before_training, load_or_train, train
-from .zooming import fit_zoom, zoom_ensemble
-
-sampled = sampling_data  # its earlier name
+from .common.starting import reads_arguments
 
 __version__ = "0.1.0"
+
+if not reads_arguments():
+    from .common.environment import require_environment
+
+    require_environment()
+
+    from . import plots
+    from .datasets import Dataset, Split, load_dataset
+    from .datasets.folds import k_folds
+    from .datasets.phantoms import draw_phantom, write_phantoms
+    from .ensembling import (
+        Views,
+        WeightedAverage,
+        average_probabilities,
+        build_ensemble,
+        eight_views,
+        fit_weights,
+    )
+    from .evaluation import (
+        Interval,
+        Scores,
+        cases_csv,
+        paired_difference,
+        predict_split,
+        score,
+        score_table,
+        surface_scores,
+    )
+    from .fetching.downloads import download
+    from .hardware.precision import precision_policy
+    from .inspection.inspecting import inspect_dataset
+    from .keeping.loading import load_model, save_model
+    from .losses import LOSSES, ExponentialLoss, exponential_loss, loss_by_name
+    from .models import unet
+    from .predicting import evaluate, overlay, predict_folder, predict_image
+    from .presets import Preset, preset
+    from .reading.checking import check_pairs
+    from .reading.images import read_image
+    from .reading.masks import read_mask
+    from .reading.pairs import Box, Pair
+    from .reading.windows import read_window
+    from .runs import Run, load_run, run_path
+    from .sampling import (
+        Counts,
+        crop_split,
+        imbalance_ratio,
+        lesion_box,
+        lesion_boxes,
+        lesion_crops,
+        sampling_data,
+        shift_crops,
+    )
+    from .training import check_before_training, load_or_train, train
+    from .zooming import fit_zoom, zoom_ensemble
+
+    sampled = sampling_data  # its earlier name
 
 __all__ = [
     "LOSSES",

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from . import commands
-from .common.errors import is_out_of_memory
+from .common.starting import import_whole
 from .common.stopping import TerminatedError, terminable
 
 
@@ -17,6 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         with terminable():
+            import_whole(__package__, options.verbose)
             options.command(options)
     except KeyboardInterrupt as stop:
         ended = isinstance(stop, TerminatedError)
@@ -24,13 +25,19 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"\nensemble_seg: {text}", file=sys.stderr)
         return 143 if ended else 130
     except Exception as error:
+        from .common.errors import is_out_of_memory
+
         if is_out_of_memory(error) and not isinstance(error, RuntimeError):
             error = "out of memory. Close other programs, or use a machine with more of it."
-        elif not isinstance(error, ValueError | OSError | RuntimeError):
+        elif not isinstance(error, ValueError | OSError | RuntimeError) and not _is_refusal(error):
             raise
         print(f"ensemble_seg: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _is_refusal(error: Exception) -> bool:
+    return isinstance(error, ImportError) and error.name == __package__  # see common.environment
 
 
 def _path(text: str) -> Path:
@@ -39,6 +46,9 @@ def _path(text: str) -> Path:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m ensemble_seg", description=__doc__)
+    parser.add_argument(
+        "--verbose", action="store_true", help="show what TensorFlow logs at its start"
+    )
     known = parser.add_subparsers(required=True, metavar="COMMAND")
 
     masks = argparse.ArgumentParser(add_help=False)

@@ -8,7 +8,7 @@ BACKENDS = ("tensorflow", "jax")
 def require_environment() -> None:
     """Raise ImportError for a backend, an image format or a Keras that cannot be used.
 
-    It has the package's name, so that python -m ensemble_seg ends with its message alone.
+    It has the package's name, by which python -m ensemble_seg knows that its message says all.
     """
     if os.environ.get("TF_USE_LEGACY_KERAS", "").lower() in ("1", "true"):
         raise _refused(

@@ -1,0 +1,66 @@
+"""A command answers --help before TensorFlow is imported, and hides what that logs."""
+
+import importlib
+import io
+import os
+import re
+import signal
+import sys
+
+LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+# What is logged on every start, as TensorFlow 2.16 to 2.21 write it: what is normal, and three
+# errors that are none: of plugins registered twice, of no GPU, of an operation with another kernel.
+NOISE = re.compile(
+    rb"WARNING: All log messages before absl"
+    rb"|(\d{4}-\d\d-\d\d [\d:.]+: [IW]|[IW]\d{4}) "
+    rb"|.*(Unable to register cu|failed call to cuInit: .*303|oneDNN supports DT_INT32 only)"
+)
+
+
+def reads_arguments() -> bool:
+    """Whether python -m ensemble_seg has just begun: its arguments are read before all else."""
+    return sys.argv[:1] == ["-m"] and "ensemble_seg" in sys.orig_argv
+
+
+def import_whole(package: str, verbose: bool) -> None:
+    """Import the public names of the package, which `reads_arguments` left out.
+
+    Args:
+        package: its name.
+        verbose: show all that TensorFlow logs, as TF_CPP_MIN_LOG_LEVEL=0 does.
+    """
+    if hasattr(sys.modules[package], "unet"):
+        return
+    if verbose:
+        os.environ[LEVEL] = "0"
+    if os.environ.get(LEVEL) != "0" and hasattr(os, "fork") and sys.stderr is not None:
+        hide_noise()
+    importlib.reload(sys.modules[package])
+
+
+def hide_noise() -> None:
+    """Let a process of its own sort the lines that libraries write, past sys.stderr, from now on.
+
+    TensorFlow 2.21 writes many whatever its log level. What a library says before it ends this
+    process is not lost so.
+    """
+    shown = os.dup(2)
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        os.close(writing)
+        _sort(reading, shown)
+    os.dup2(writing, 2)
+    os.close(writing)
+    os.close(reading)
+    raw, encoding = os.fdopen(shown, "wb", buffering=0), sys.stderr.encoding
+    sys.stderr = io.TextIOWrapper(raw, encoding, "backslashreplace", write_through=True)
+
+
+def _sort(reading: int, shown: int) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # it ends with the other process
+    with open(reading, "rb") as lines, open(shown, "wb", buffering=0) as out:
+        for line in lines:
+            if not NOISE.match(line):
+                out.write(line)
+    os._exit(0)
