@@ -10,6 +10,7 @@ from ..common.errors import invalid
 from ..common.files import whole
 from .dicom import is_dicom
 from .images import decoded, image_files, open_picture
+from .refusing import names_its_file
 
 Range = tuple[int, int]
 
@@ -57,6 +58,7 @@ def convert_folder(folder: str | Path, out: str | Path, shown: Range | None = No
     return low, high
 
 
+@names_its_file
 def _values(file: Path) -> np.ndarray | None:
     """Return the values of a grey image of 16 bits, None for another."""
     if is_dicom(file):  # has its scale in its header

@@ -4,12 +4,15 @@ from pathlib import Path
 
 import numpy as np
 
+from .refusing import names_its_file, require_pixels, unreadable
+
 
 def is_dicom(path: str | Path) -> bool:
     """Say whether a file is DICOM by its suffix."""
     return str(path).lower().endswith(".dcm")
 
 
+@names_its_file
 def read_dicom(path: str | Path) -> np.ndarray:
     """Read a DICOM image as the display window of its header shows it.
 
@@ -24,16 +27,14 @@ def read_dicom(path: str | Path) -> np.ndarray:
         ValueError: pydicom is missing, no DICOM file, or several frames.
     """
     header, values = _opened(path)
-    try:
-        if header.PhotometricInterpretation == "PALETTE COLOR":
-            return _palette_colours(header, values)
-        if values.ndim == 3:
-            return _upper_eight(values, int(header.get("BitsStored", 8)))
-        return _shown(header, values)
-    except Exception as error:
-        raise _unreadable(path, error) from error
+    if header.PhotometricInterpretation == "PALETTE COLOR":
+        return _palette_colours(header, values)
+    if values.ndim == 3:
+        return _upper_eight(values, int(header.get("BitsStored", 8)))
+    return _shown(header, values)
 
 
+@names_its_file
 def stored_values(path: str | Path) -> np.ndarray:
     """Read the values of a DICOM mask as they are stored, no window: (H, W) or (H, W, 3).
 
@@ -59,24 +60,20 @@ def _opened(path: str | Path) -> tuple:
             f"{path}: reading DICOM needs pydicom, which is not installed. Run pip install "
             "pydicom, or save the image as PNG."
         ) from None
-    try:
-        header = pydicom.dcmread(path)
-        frames = int(header.get("NumberOfFrames") or 1)
-        values = pixel_array(header)
-    except Exception as error:
-        raise _unreadable(path, error) from error
+    header = pydicom.dcmread(path)
+    frames = int(header.get("NumberOfFrames") or 1)
     if frames > 1:
         raise ValueError(
             f"{path}: expected one image, found {frames} in the file (DICOM). Save the one that is "
             "meant as PNG."
         )
+    require_pixels(path, int(header.Columns), int(header.Rows))
+    values = pixel_array(header)
+    encoded = header.file_meta.TransferSyntaxUID.is_encapsulated
+    # pydicom reads on with a warning; one byte fills up an odd length.
+    if not encoded and values.nbytes + 1 < len(header.get("PixelData", b"")):
+        raise unreadable(path, f"{header.Rows} x {header.Columns} pixels, but data of more")
     return header, values
-
-
-def _unreadable(path: str | Path, error: Exception) -> ValueError:
-    return ValueError(
-        f"{path}: not a DICOM image that can be read ({error}). Replace the file or leave it out."
-    )
 
 
 def _palette_colours(header, values: np.ndarray) -> np.ndarray:

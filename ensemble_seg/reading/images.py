@@ -5,10 +5,11 @@ import os
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from .dicom import is_dicom, read_dicom
 from .pairs import Box
+from .refusing import names_its_file, require_pixels, unreadable
 
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".gif", ".webp"),
@@ -40,6 +41,7 @@ def image_names(folder: Path) -> list[str]:
         )
 
 
+@names_its_file
 def read_image(path: str | Path) -> np.ndarray:
     """Read an image file as RGB.
 
@@ -65,10 +67,7 @@ def rgb_pixels(picture: Image.Image, path: str | Path) -> np.ndarray:
     if picture.mode.startswith(("I", "F")):
         grey = eight_bit(picture, path)
         return np.repeat(grey[..., None], 3, axis=-1)
-    try:
-        colours = np.asarray(picture.convert("RGB"))
-    except ValueError as error:
-        raise unreadable(path, error) from error
+    colours = np.asarray(picture.convert("RGB"))
     if narrowed and np.ptp(colours) < FILLED >> 8:
         raise ValueError(
             f"{path}: 16 bits a channel, of which the upper 8 hold {np.ptp(colours) + 1} greys "
@@ -77,24 +76,20 @@ def rgb_pixels(picture: Image.Image, path: str | Path) -> np.ndarray:
     return colours
 
 
+@names_its_file
 def open_picture(path: str | Path) -> Image.Image:
     """Open an image file and read its header, no pixels yet.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: empty, no image, or several images in one file.
+        ValueError: empty, no image, too large, or several images in one file.
     """
-    path = Path(path)
     require_file(path)
     if is_dicom(path):
         return Image.fromarray(read_dicom(path))
-    try:
-        picture = Image.open(path)
-        frames = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
-    except UnidentifiedImageError:
-        raise unreadable(path, "its content is of no known image format") from None
-    except Exception as error:  # whatever a decoder raises, the message has to name the file
-        raise unreadable(path, error) from error
+    picture = Image.open(path)
+    require_pixels(path, *picture.size)
+    frames = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
     if _tag(picture, PLANES) == 2 and has_narrowed_colours(picture):
         raise unreadable(path, "16 bits a channel, each channel for itself")
     if frames > 1:
@@ -117,13 +112,12 @@ def require_file(path: Path) -> None:
 def decoded(picture: Image.Image, path: str | Path) -> Image.Image:
     """Decode an opened image file, turn it upright, and a 16-bit TIFF whose white is 0 positive.
 
-    Raises:
-        ValueError: the file breaks off or its content is damaged.
+    The checksums of a PNG are compared, which Pillow does not do while it decodes.
     """
-    try:
-        picture.load()
-    except Exception as error:
-        raise unreadable(path, error) from error
+    if picture.format == "PNG":
+        with Image.open(path) as again:
+            again.verify()
+    picture.load()
     negative = picture.mode.startswith("I;16") and _tag(picture, PHOTOMETRIC) == 0
     if orientation(picture) != 1:
         picture = ImageOps.exif_transpose(picture)
@@ -132,17 +126,12 @@ def decoded(picture: Image.Image, path: str | Path) -> Image.Image:
 
 
 def orientation(picture: Image.Image) -> int:
-    """Return the EXIF orientation of an opened picture: 1 where it is upright as stored.
-
-    Raises:
-        ValueError: the file breaks off; a PNG has its EXIF at the end.
-    """
-    try:
-        return picture.getexif().get(ORIENTATION, 1)
-    except Exception as error:
-        raise unreadable(getattr(picture, "filename", "image"), error) from error
+    """Return the EXIF orientation of an opened picture: 1 where it is upright as stored."""
+    turn = picture.getexif().get(ORIENTATION, 1)
+    return turn if turn in range(1, 9) else 1
 
 
+@names_its_file
 def picture_size(path: str | Path) -> tuple[int, int]:
     """Return (height, width) of an image file, upright, from its header."""
     with open_picture(path) as picture:
@@ -181,15 +170,7 @@ def eight_bit(picture: Image.Image, path: str | Path) -> np.ndarray:
     )
 
 
-def unreadable(path: str | Path, reason: object) -> ValueError:
-    """Return the error for a file whose content cannot be read."""
-    if "truncated" in str(reason):
-        reason = "it breaks off"
-    return ValueError(
-        f"{path}: not an image that can be read ({reason}). Replace the file or leave it out."
-    )
-
-
+@names_its_file
 def small_image(path: Path, size: int, box: Box | None = None) -> np.ndarray:
     """Read a window of an image file, resized with anti-aliasing.
 

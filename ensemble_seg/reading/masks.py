@@ -20,6 +20,7 @@ from .dicom import is_dicom
 from .images import decoded, draft, is_plain_jpeg, open_picture, orientation
 from .lesion_values import LesionValues
 from .pairs import Box
+from .refusing import names_its_file
 from .stored import ADVICE, Stored, has_transparency, is_lossy, read_stored
 
 THRESHOLD = tuple(range(HIGHEST_BACKGROUND + 1, 256))
@@ -64,6 +65,7 @@ def read_mask(path: str | Path, lesion_values: LesionValues | None = None) -> np
     return read_mask_file(path, lesion_values).mask
 
 
+@names_its_file
 def read_mask_file(path: str | Path, lesion_values: LesionValues | None = None) -> MaskFile:
     """Read a mask file as `read_mask`, and say what marks the lesion in it."""
     stored, name = read_stored(path), str(path)
@@ -108,6 +110,7 @@ def mixed_marks(marks: Iterable[tuple[Path, str]]) -> str:
     return f"{text} If all of them are lesion, say so: --lesion-values {chosen}."
 
 
+@names_its_file
 def small_mask(
     path: Path, size: int, box: Box | None = None, lesion_values: LesionValues | None = None
 ) -> np.ndarray:
