@@ -1,18 +1,15 @@
 """The sampling model used where it was trained: on the box where the main model sees a lesion."""
 
-import math
 from collections.abc import Sequence
 
 import keras
 import numpy as np
 from keras import ops
-from PIL import Image
 
 from .common.errors import checked_weights
 from .datasets import Split
 from .ensembling import build_ensemble
 from .evaluation import predict_split, score
-from .reading.images import resize_image
 from .sampling import checked_margin
 
 MARGINS = (4, 8, 12, 16, 24)  # pixels of the input
@@ -105,35 +102,14 @@ def is_zoom(model: keras.Model) -> bool:
     return any(isinstance(layer, PasteAndVote) for layer in model.layers)
 
 
-def zoomed(model: keras.Model, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Let a zoom ensemble segment one image at its own size.
-
-    Args:
-        model: from `zoom_ensemble`.
-        image: (H, W, 3) uint8 RGB, of any size. The box is cut out of it, not of what it is
-            resized to.
-
-    Returns:
-        Probability of the lesion and difference between both models, (H, W) float32 each.
-    """
-    main, sampling = (layer for layer in model.layers if isinstance(layer, keras.Model))
+def zoom_members(model: keras.Model) -> tuple[list[keras.Model], "LesionBox", "PasteAndVote"]:
+    """Return the models of a zoom ensemble, and its layers that find the box and vote."""
+    members = [layer for layer in model.layers if isinstance(layer, keras.Model)]
     find, vote = (
         next(layer for layer in model.layers if isinstance(layer, kind))
         for kind in (LesionBox, PasteAndVote)
     )
-    size, shape = model.input_shape[1], image.shape[:2]
-    maps = main(resize_image(image, size)[None].astype("float32"))
-    whole = _lesion(maps, shape)
-    top, left, bottom, right = ops.convert_to_numpy(find(maps))[0] / size * (*shape, *shape)
-    top, left, bottom, right = int(top), int(left), math.ceil(bottom), math.ceil(right)
-    probability, difference = whole.copy(), np.zeros_like(whole)
-    if bottom > top:
-        crop = resize_image(image, size, (top, left, bottom, right))
-        near = _lesion(sampling(crop[None].astype("float32")), (bottom - top, right - left))
-        box = (slice(top, bottom), slice(left, right))
-        difference[box] = np.abs(near - whole[box])
-        probability[box] = np.average([whole[box], near], axis=0, weights=vote.weights_given)
-    return probability, difference
+    return members, find, vote
 
 
 @keras.saving.register_keras_serializable(package="ensemble_seg")
@@ -275,9 +251,3 @@ def _in_parts(layer: keras.layers.Layer, *arrays) -> np.ndarray:
     starts = range(0, len(arrays[0]), IMAGES_AT_ONCE)
     parts = [[array[start : start + IMAGES_AT_ONCE] for array in arrays] for start in starts]
     return np.concatenate([ops.convert_to_numpy(layer(part)) for part in parts])
-
-
-def _lesion(maps, shape: tuple[int, int]) -> np.ndarray:
-    """Return the lesion's map of one image, (1, S, S, 2), resized to (H, W)."""
-    lesion = Image.fromarray(ops.convert_to_numpy(maps)[0, ..., 1])
-    return np.asarray(lesion.resize(shape[::-1], Image.Resampling.BILINEAR))

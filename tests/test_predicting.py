@@ -7,7 +7,7 @@ from PIL import Image
 from skimage.segmentation import find_boundaries
 
 import ensemble_seg as es
-from ensemble_seg.predicting import overlay
+from ensemble_seg.predicting import Segmenter, overlay
 
 
 def threshold_model(limit, sharpness=1.0):
@@ -80,6 +80,26 @@ def test_a_folder_of_images_of_all_kinds(tmp_path):
     np.testing.assert_array_equal(mask, expected * 255)
     drawn = np.asarray(Image.open(tmp_path / "out" / "overlays" / "rgb.png"))
     np.testing.assert_array_equal(drawn, overlay(image, expected))
+
+
+def test_many_images_come_in_batches_of_few_pixels(tmp_path, monkeypatch):
+    monkeypatch.setattr("ensemble_seg.predicting.folders.PIXELS_AT_ONCE", 5000)
+    calls, segment = [], Segmenter.__call__
+    spy = lambda self, images: calls.append(len(images)) or segment(self, images)  # noqa: E731
+    monkeypatch.setattr(Segmenter, "__call__", spy)
+    sizes = [(40, 40)] * 4 + [(100, 90)] + [(20, 30)] * 9
+    for number, size in enumerate(sizes):
+        save(tmp_path / "in" / f"{number:02d}.png", dark_square(*size))
+    seen = []
+    model = threshold_model(120)
+    bar = lambda files: (seen.append(file) or file for file in files)  # noqa: E731
+    assert es.predict_folder(model, tmp_path / "in", tmp_path / "out", bar) == 14
+    assert calls == [3, 1, 1, 8, 1]
+    assert len(seen) == 14
+    for number, size in enumerate(sizes):
+        mask = np.asarray(Image.open(tmp_path / "out" / "masks" / f"{number:02d}.png"))
+        expected = segment(Segmenter(model), [dark_square(*size)])[0].mask
+        np.testing.assert_array_equal(mask, expected * 255)
 
 
 def test_overlay_marks_the_contour_only():

@@ -34,7 +34,10 @@ def encoded(array, kind, **options):
     return file.getvalue()
 
 
-def dicom(rows=24, pixels=MASK.tobytes()):
+BYTES = MASK.tobytes()
+
+
+def dicom(rows=24, pixels=BYTES):
     pydicom = pytest.importorskip("pydicom")
     header = pydicom.Dataset()
     header.file_meta = pydicom.dataset.FileMetaDataset()
