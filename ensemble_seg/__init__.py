@@ -9,7 +9,9 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from .common.environment import require_environment
+from .common.stopping import end_quietly_while_importing
 
+end_quietly_while_importing()
 require_environment()
 
 from . import plots

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from .common.errors import is_out_of_memory
-from .common.stopping import TerminatedError, terminable
+from .common.stopping import INTERRUPTED, TerminatedError, terminable
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -19,8 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
             options.command(options)
     except KeyboardInterrupt as stop:
         ended = isinstance(stop, TerminatedError)
-        text = str(stop) or "Interrupted. Nothing half-written is left; run the same command again."
-        print(f"\nensemble_seg: {text}", file=sys.stderr)
+        print(f"\nensemble_seg: {str(stop) or INTERRUPTED}", file=sys.stderr)
         return 143 if ended else 130
     except Exception as error:
         if is_out_of_memory(error) and not isinstance(error, RuntimeError):

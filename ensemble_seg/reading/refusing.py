@@ -24,7 +24,7 @@ def names_its_file(read: Callable) -> Callable:
         ...     raise TypeError("Missing dimensions")
         >>> read("a.tif")
         Traceback (most recent call last):
-        ValueError: a.tif: not an image that can be read (Missing dimensions). Replace the file or ...
+        ValueError: a.tif: not an image that can be read (Missing dimensions). Replace ...
     """
 
     @functools.wraps(read)
@@ -69,6 +69,6 @@ def require_pixels(path: str | Path, width: int, height: int) -> None:
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and width * height > limit:
         raise ValueError(
-            f"{path}: {width:,} x {height:,} pixels, more than the {limit:,} that are decoded. Save "
-            "it smaller, or cut it into tiles."
+            f"{path}: {width:,} x {height:,} pixels, more than the {limit:,} that are decoded. "
+            "Save it smaller, or cut it into tiles."
         )
