@@ -34,6 +34,14 @@ def disk(tmp_path):
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+def model(size):
+    """37,000 weights, so that a state has more than is held back until the file is closed."""
+    image = keras.Input((size, size, 3))
+    x = keras.layers.Conv2D(64, 3, padding="same", strides=2, activation="relu")(image)
+    x = keras.layers.Conv2DTranspose(64, 3, padding="same", strides=2, activation="relu")(x)
+    return keras.Model(image, keras.layers.Conv2D(2, 1, activation="softmax")(x))
+
+
 def free(disk):
     status = os.statvfs(disk)
     return status.f_bavail * status.f_frsize
@@ -83,17 +91,15 @@ def test_commands(disks, disk, capsys, command):
 
 @pytest.mark.parametrize("earlier", [False, True])
 def test_predicted_masks(disks, disk, earlier):
-    image = keras.Input((32, 32, 3))
-    model = keras.Model(image, keras.layers.Conv2D(2, 1, activation="softmax")(image))
-    out = disk / "out"
+    network, out = model(32), disk / "out"
     if earlier:
-        es.predict_folder(model, disks / "images", out)
+        es.predict_folder(network, disks / "images", out)
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     fill(disk, 20_480)
     with pytest.raises(
         OSError, match=f"^{re.escape(str(out))}: no space left on the disk. Nothing"
     ):
-        es.predict_folder(model, disks / "images", out)
+        es.predict_folder(network, disks / "images", out)
     (disk / "filler").unlink()
     assert {path: path.read_bytes() for path in disk.rglob("*") if path.is_file()} == before
 
@@ -127,13 +133,12 @@ def test_a_training(tmp_path, disk):
         "import sys, pathlib, shutil; sys.path.insert(0, sys.argv.pop(1))\n"
         "import test_full_disk\n"
         "from ensemble_seg import __main__, runs, training\n"
-        "from test_training import small_model\n"
         "disk = pathlib.Path(sys.argv.pop(1))\n"
         "def fill(self, epoch, logs=None):\n"
         "    if epoch == 1:\n"
-        "        test_full_disk.fill(disk, 12288)\n"
+        "        test_full_disk.fill(disk, 200_000)\n"
         "runs.KeepState.on_epoch_begin = fill\n"
-        "training.unet = lambda preset, name: small_model(preset)\n"
+        "training.unet = lambda preset, name: test_full_disk.model(preset.size)\n"
         "sys.exit(__main__.main(sys.argv[1:]))\n"
     )
     options = ["--dataset", str(disks), "--preset", "smoke,size=32,epochs=9,limit=0"]
