@@ -6,7 +6,7 @@ from pathlib import Path
 
 from . import commands
 from .common.starting import import_whole
-from .common.stopping import TerminatedError, terminable
+from .common.stopping import INTERRUPTED, TerminatedError, terminable
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -21,8 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
             options.command(options)
     except KeyboardInterrupt as stop:
         ended = isinstance(stop, TerminatedError)
-        text = str(stop) or "Interrupted. Nothing half-written is left; run the same command again."
-        print(f"\nensemble_seg: {text}", file=sys.stderr)
+        print(f"\nensemble_seg: {str(stop) or INTERRUPTED}", file=sys.stderr)
         return 143 if ended else 130
     except Exception as error:
         from .common.errors import is_out_of_memory

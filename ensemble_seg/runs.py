@@ -150,15 +150,15 @@ class RunFolder:
         config = {**read_config(self.path), "model_sha256": file_hash(ready)}
         write_config(self.path, config)
         ready.replace(self.path / "model.keras")
-        self.clean_up()
+        self._clean_up()
 
-    def clean_up(self) -> None:
-        """Remove what a finished run needs no more: also what a kill while finishing left."""
+    def _clean_up(self) -> None:
+        """Remove what a finished run needs no more."""
         shutil.rmtree(self.path / "backup", ignore_errors=True)
         remove_partial(self.path)
 
     def load(self) -> Run:
-        """Return the finished run.
+        """Return the finished run, and remove what a kill while finishing left.
 
         Raises:
             FileNotFoundError: no finished run there.
@@ -167,6 +167,7 @@ class RunFolder:
         if not self.is_finished:
             raise FileNotFoundError(f"{self.path}: no finished run (model.keras). Train it first.")
         config = read_config(self.path)
+        self._clean_up()
         return Run(self.path, config, self._sound_history(config))
 
     def _sound_history(self, config: dict) -> History:

@@ -145,7 +145,6 @@ def load_or_train(
     folder = RunFolder(run_path(data, preset, name, runs_dir))
     if folder.is_finished:
         folder.refuse_another(run_config(data, preset, name))
-        folder.clean_up()
         print(f"{name}: loaded from {folder.path}")
         return folder.load()
     print(f"{name}: no finished run in {folder.path}, so it is trained now.")

@@ -505,8 +505,9 @@ def _(folder, patch):
 
 @refused(
     "disk full while a run is written",
-    "{folder}/run/history.csv: the disk is full. What was trained so far is kept, and the same "
-    "command goes on from there. Free some space and run the same command again.",
+    "{folder}/run/history.csv: no space left on the disk. What was trained so far is kept, and the "
+    "same command goes on from there. Free some space and run the same command again, or name "
+    "another folder.",
 )
 def _(folder, patch):
     with whole(folder / "run" / "history.csv", KEPT) as file:

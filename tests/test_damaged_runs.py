@@ -294,8 +294,16 @@ def test_a_state_of_an_earlier_version(case, capsys, rename):
     assert ("goes on after epoch 3" in capsys.readouterr().out) == (rename is None)
 
 
-def test_what_a_kill_while_finishing_leaves_is_removed(case):
+@pytest.mark.parametrize("command", ["load_or_train", "train", "load_run"])
+def test_what_a_kill_while_finishing_leaves_is_removed(case, command):
     shutil.copytree(case.stopped / "backup", case.whole / "backup")
     (case.whole / "partial-12345678-model.keras").write_bytes(b"half")
-    run = es.load_or_train("main", case.data, TINY, case.whole.parents[2])
+    runs = case.whole.parents[2]
+    run = {
+        "load_or_train": lambda: es.load_or_train("main", case.data, TINY, runs),
+        "train": lambda: es.train(small_model(TINY), case.data, TINY, runs_dir=runs),
+        "load_run": lambda: es.load_run(case.whole),
+    }[command]()
+    files = sorted(file.name for file in case.whole.iterdir())
+    assert files == ["config.json", "history.csv", "model.keras"]
     case.require_equal(run)

@@ -17,6 +17,7 @@ from test_training import small_model, weights_of
 
 import ensemble_seg as es
 from ensemble_seg.__main__ import main
+from ensemble_seg.common.stopping import terminable
 from ensemble_seg.hardware.precision import dtype_policy
 from ensemble_seg.runs import KeepState
 from ensemble_seg.training import compile_model
@@ -175,6 +176,37 @@ def test_a_signal_ends_a_command_with_what_is_kept(tmp_path, name, code):
     assert re.search(message, error), error
     assert not list(folder.rglob("partial-*"))
     assert not (folder / "lock.json").exists()
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_signal_while_tensorflow_is_imported(disks, name, code):
+    command = [sys.executable, "-X", "importtime", "-m", "ensemble_seg", "check", str(disks)]
+    job = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        next(line for line in job.stderr if line.endswith("| keras.src.utils\n") or "h5py" in line)
+        os.kill(job.pid, getattr(signal, name))
+        error = job.communicate(timeout=300)[1]
+    finally:
+        job.kill()
+    assert job.returncode == code
+    assert error.endswith(
+        "\nensemble_seg: Interrupted. Nothing half-written is left; run the same command again.\n"
+    )
+    assert "Traceback" not in error
+
+
+def test_a_second_signal_does_not_disturb_what_is_put_in_order():
+    before = signal.getsignal(signal.SIGINT)
+    done = []
+    with pytest.raises(KeyboardInterrupt), terminable():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGTERM)
+            done.append(True)
+    assert done
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_command_that_keeps_nothing_says_so(disks, monkeypatch, capsys):

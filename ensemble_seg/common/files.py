@@ -2,15 +2,19 @@
 
 import contextlib
 import errno
+import glob
 import hashlib
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 PARTIAL = "partial-"
+ABANDONED = 3600  # seconds
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+_HASHES: dict[str, tuple[tuple[int, ...], bytes]] = {}
 
 
 @contextlib.contextmanager
@@ -18,7 +22,8 @@ def whole(path: str | Path, kept: str = "Nothing half-written is left.") -> Iter
     """Give a name beside `path`; what is written there becomes `path` when the block has ended.
 
     A file replaces an older one. A folder must not be there yet. Where the block fails, nothing is
-    left of what it wrote, and `path` is as it was.
+    left of what it wrote, and `path` is as it was. What a killed process left of the same `path` is
+    removed when nothing of it has changed for an hour.
 
     Args:
         path: file or folder to make, with the folders above it.
@@ -40,6 +45,7 @@ def whole(path: str | Path, kept: str = "Nothing half-written is left.") -> Iter
     try:
         with clear_disk_errors(path, kept):
             path.parent.mkdir(parents=True, exist_ok=True)
+            _remove_abandoned(path)
             yield partial
             if partial.is_dir() and path.exists():
                 raise FileExistsError(
@@ -86,13 +92,14 @@ def clear_disk_errors(path: Path, kept: str) -> Iterator[None]:
     """
     try:
         yield
-    except OSError as error:
-        # HDF5 has the number in its text only.
-        if error.errno in FULL_DISK or "errno = 28" in str(error):
+    except (OSError, RuntimeError) as error:  # HDF5 has the number in its text only
+        number = getattr(error, "errno", None)
+        if number in FULL_DISK or any(f"errno = {full}," in str(error) for full in FULL_DISK):
             raise OSError(
-                f"{path}: the disk is full. {kept} Free some space and run the same command again."
+                f"{path}: no space left on the disk. {kept} Free some space and run the same "
+                "command again, or name another folder."
             ) from error
-        if error.errno is None:
+        if number is None:
             raise
         raise OSError(
             f"{path}: cannot be written ({error.strerror}). Change the permissions, or name "
@@ -117,6 +124,27 @@ def readable(size: int) -> str:
     return f"{value:.1f} GB"
 
 
+def content(path: str | Path) -> bytes:
+    """Return the bytes of a file, and remember their SHA-256 for `content_hash`."""
+    state = file_state(path)
+    found = Path(path).read_bytes()
+    _HASHES[str(path)] = (state, hashlib.sha256(found).digest())
+    return found
+
+
+def content_hash(path: str | Path) -> bytes:
+    """Return the SHA-256 of a file's bytes, 32 bytes; a file is not read again until it changes."""
+    if _HASHES.get(str(path), (None,))[0] != file_state(path):
+        content(path)
+    return _HASHES[str(path)][1]
+
+
+def file_state(path: str | Path) -> tuple[int, ...]:
+    """Return what changes with a file: also the time of the last change, which no copy sets."""
+    status = Path(path).stat()
+    return (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+
+
 def file_hash(path: str | Path) -> str:
     """Return the SHA-256 of a file's bytes, 64 hex digits."""
     digest = hashlib.sha256()
@@ -124,6 +152,14 @@ def file_hash(path: str | Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _remove_abandoned(path: Path) -> None:
+    for left in path.parent.glob(f"{PARTIAL}????????-{glob.escape(path.name)}"):
+        with contextlib.suppress(OSError):  # another process may be removing it
+            newest = max(each.stat().st_mtime for each in (left, *left.rglob("*")))
+            if time.time() - newest > ABANDONED:
+                _remove(left)
 
 
 def _remove(path: Path) -> None:

@@ -5,23 +5,34 @@ import signal
 import threading
 from collections.abc import Iterator
 
+INTERRUPTED = "Interrupted. Nothing half-written is left; run the same command again."
+
 
 class TerminatedError(KeyboardInterrupt):
     """SIGTERM: what a cluster or a container sends before it ends a process."""
 
 
+KINDS = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: TerminatedError}
+
+
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
-    """Let SIGTERM raise `TerminatedError` while the block runs in the main thread."""
+    """Let Ctrl-C raise KeyboardInterrupt and SIGTERM `TerminatedError` in the main thread.
+
+    A second one is passed over, so that what is half-written is removed and the message appears.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def stop(number, frame):
-        raise TerminatedError
+        for kind in KINDS:
+            signal.signal(kind, signal.SIG_IGN)
+        raise KINDS[number]
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.signal(number, stop) for number in KINDS}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

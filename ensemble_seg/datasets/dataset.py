@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..common.errors import suggest
+from ..common.files import content
 from ..presets import Preset
 from ..reading.lesion_values import LesionValues, chosen_lesion_values
 from ..reading.masks import read_mask, small_mask
@@ -141,7 +142,7 @@ class Dataset:
             for pair, box in split.windows:
                 names = [Path(os.path.relpath(path, split.folder)).as_posix() for path in pair[:2]]
                 digest.update(repr((part, *names, box)).encode())
-                digest.update(pair.image.read_bytes() + pair.mask.read_bytes())
+                digest.update(content(pair.image) + content(pair.mask))
         return digest.hexdigest()
 
 

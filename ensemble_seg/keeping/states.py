@@ -1,6 +1,7 @@
 """The state after an epoch: weights, optimiser and history in one file, with a checksum."""
 
 import json
+import os
 import zlib
 from pathlib import Path
 from typing import NamedTuple
@@ -30,11 +31,17 @@ def state_name(done: int) -> str:
 
 def write_state(model: keras.Model, file: Path, history: History) -> None:
     """Write all that is needed to go on after the last epoch of a history."""
-    model.save_weights(file, overwrite=True)
-    with h5py.File(file, "r+") as stored:
-        note = {"epoch": epochs_of(history), "history": history}
-        note["crc32"] = _checksum(stored, note)
-        stored[NOTE] = json.dumps(note)
+    try:
+        model.save_weights(file, overwrite=True)
+        with h5py.File(file, "r+") as stored:
+            note = {"epoch": epochs_of(history), "history": history}
+            note["crc32"] = _checksum(stored, note)
+            stored[NOTE] = json.dumps(note)
+    except Exception:
+        # On a full disk HDF5 cannot close the file either, and crashes as the process ends.
+        if file.exists():
+            os.truncate(file, 0)
+        raise
 
 
 def read_state(path: Path, epochs: int, history: History) -> State:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..common.files import file_state
 from .dicom import is_dicom
 from .images import open_picture, orientation, picture_size, small_image
 from .lesion_values import LesionValues
@@ -80,10 +81,9 @@ def _check_pair(pair: Pair, lesion_values: LesionValues | None, *states) -> Chec
 
 def _state(file: Path) -> tuple[int, ...] | None:
     try:
-        status = file.stat()
+        return file_state(file)
     except OSError:
         return None  # which reading it will explain
-    return (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
 def require_size(pair: Pair, size: tuple[int, int], found: MaskFile) -> None:

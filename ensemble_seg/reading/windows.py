@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..common.files import require_disk, whole
+from ..common.files import content_hash, require_disk, whole
 from .images import read_image, small_image
 from .lesion_values import LesionValues
 from .masks import read_mask, small_mask
@@ -16,8 +16,9 @@ from .pairs import Box, Pair
 
 Windows = Sequence[tuple[Pair, Box | None]]
 CHANNELS = 4
+BLOCK = 1 << 20  # bytes that are hashed at once
 CACHE_VERSION = (
-    4  # raise it when the same files are read to other pixels, or rows are laid out otherwise
+    5  # raise it when the same files are read to other pixels, or rows are laid out otherwise
 )
 
 
@@ -48,9 +49,10 @@ def cached_reader(
 ) -> Callable[[int], tuple[np.ndarray, np.ndarray]]:
     """Return what reads a window by its number, from a cache that is written first if need be.
 
-    The cache is one .npy file of (windows, size, size, 4) bytes, image and mask, read through a
-    memory map. Its name follows from the windows, the size, the lesion's values, and the length and
-    time of each file, so that changed data are read anew. It appears whole or not at all.
+    The cache is one file of (windows, size, size, 4) bytes, image and mask, read through a memory
+    map, and their SHA-256. Its name follows from the windows, the size, the lesion's values and the
+    content of each file, so that changed data are read anew. It appears whole or not at all; one
+    that is damaged is made again.
 
     Args:
         windows: pairs with their boxes.
@@ -64,10 +66,14 @@ def cached_reader(
     Raises:
         OSError: the folder cannot be written to, or the disk is too full.
     """
-    path = Path(folder) / f"{_key(windows, size, lesion_values)}.npy"
-    if not path.is_file():
+    path = Path(folder) / f"{_key(windows, size, lesion_values)}.cache"
+    shape = (len(windows), size, size, CHANNELS)
+    there = path.is_file()
+    if not there or not _is_sound(path, math.prod(shape)):
+        if there:
+            print(f"{path}: damaged or cut off. It is made again.")
         _fill(path, windows, size, lesion_values)
-    rows = np.load(path, mmap_mode="r")
+    rows = np.memmap(path, "uint8", "r", shape=shape)
 
     def read(index: int) -> tuple[np.ndarray, np.ndarray]:
         row = np.asarray(rows[index])
@@ -77,24 +83,35 @@ def cached_reader(
 
 
 def _fill(path: Path, windows: Windows, size: int, lesion_values: LesionValues | None) -> None:
-    shape = (len(windows), size, size, CHANNELS)
-    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-
     def row(window: tuple[Pair, Box | None]) -> bytes:
         return np.dstack(small_pair(*window, size, lesion_values)).tobytes()
 
-    with whole(path) as partial, open(partial, "xb") as file, ThreadPoolExecutor() as threads:
-        require_disk(path.parent, math.prod(shape), "the cache")
-        np.lib.format.write_array_header_2_0(file, header)
+    digest = hashlib.sha256()
+    kept = "Nothing half-written is left. ENSEMBLE_SEG_CACHE_DIR names its folder."
+    with (
+        whole(path, kept) as partial,
+        open(partial, "xb") as file,
+        ThreadPoolExecutor() as threads,
+    ):
+        require_disk(path.parent, len(windows) * size**2 * CHANNELS, "the cache")
         # Not through the memory map: where the disk fills up, that ends the process.
-        file.writelines(threads.map(row, windows))
+        for pixels in threads.map(row, windows):
+            digest.update(pixels)
+            file.write(pixels)
+        file.write(digest.digest())
+
+
+def _is_sound(path: Path, length: int) -> bool:
+    """Say whether a cache has so many bytes, and behind them the SHA-256 of these."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for start in range(0, length, BLOCK):
+            digest.update(file.read(min(BLOCK, length - start)))
+        return file.read() == digest.digest()
 
 
 def _key(windows: Windows, size: int, lesion_values: LesionValues | None) -> str:
     digest = hashlib.sha256(f"{CACHE_VERSION} {size} {lesion_values}".encode())
     for pair, box in windows:
-        for file in pair[:2]:
-            status = file.stat()
-            state = (str(file.absolute()), status.st_size, status.st_mtime_ns, box)
-            digest.update(repr(state).encode())
+        digest.update(content_hash(pair.image) + content_hash(pair.mask) + repr(box).encode())
     return digest.hexdigest()[:16]

@@ -432,8 +432,8 @@ FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 @fault(
     "disk full in the middle",
-    "{folder}/.download/kvasir-seg.zip.part: the disk is full. What has arrived is kept. Free some "
-    "space and run the same command again.",
+    "{folder}/.download/kvasir-seg.zip.part: no space left on the disk. What has arrived is kept. "
+    "Free some space and run the same command again, or name another folder.",
 )
 def _(world):
     class Full:
@@ -466,8 +466,8 @@ def _(world):
 
 @fault(
     "disk full while extracting",
-    "{folder}: the disk is full. Nothing half-extracted is left. Free some space and run the same "
-    "command again.",
+    "{folder}: no space left on the disk. Nothing half-extracted is left. Free some space and run "
+    "the same command again, or name another folder.",
 )
 def _(world):
     def full(source, file, size):

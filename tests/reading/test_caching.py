@@ -128,6 +128,58 @@ def test_changed_files_are_read_anew(pairs, tmp_path, number):
     assert masks[2].mean() == (1 if number else 0.5)
 
 
+@pytest.mark.parametrize("number", [0, 1], ids=["image", "mask"])
+def test_files_of_the_same_length_and_time_are_read_anew(pairs, tmp_path, number):
+    """A corrected label set that was copied over the first one with its times."""
+    windows, file = [(pair, None) for pair in pairs], pairs[2][number]
+    bitmap = file.with_suffix(".bmp")
+    windows[2] = (Pair(*(bitmap if path == file else path for path in pairs[2][:2]), "3"), None)
+    save(bitmap, np.zeros((8, 8, 3), "uint8"))
+    before = bitmap.stat()
+    cached_rows(windows, 8, tmp_path / "cache")
+    save(bitmap, np.full((8, 8, 3), 255, "uint8"))
+    os.utime(bitmap, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert bitmap.stat().st_size == before.st_size
+    images, masks = cached_rows(windows, 8, tmp_path / "cache")
+    assert images[2].mean() == (3 if number else 255)
+    assert masks[2].mean() == (1 if number else 0.5)
+
+
+def test_files_that_were_moved_need_no_new_cache(pairs, tmp_path):
+    cached_rows([(pair, None) for pair in pairs], 8, tmp_path / "cache")
+    shutil.move(tmp_path / "set", tmp_path / "elsewhere")
+    moved = [Pair(*(tmp_path / "elsewhere" / p.name for p in pair[:2]), "") for pair in pairs]
+    assert greys([(pair, None) for pair in moved], 8, tmp_path / "cache") == list(range(1, 13))
+    assert len(files(tmp_path / "cache")) == 1
+
+
+def cut_off(path):
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def flip(path):
+    found = bytearray(path.read_bytes())
+    found[1234] ^= 4
+    path.write_bytes(found)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [cut_off, flip, lambda path: path.write_bytes(b""), lambda path: path.open("ab").write(b"x")],
+)
+def test_a_damaged_cache_is_made_again(pairs, tmp_path, capsys, damage):
+    windows, folder = [(pair, None) for pair in pairs], tmp_path / "cache"
+    cached_rows(windows, 8, folder)
+    (file,) = files(folder)
+    sound = file.read_bytes()
+    damage(file)
+    assert greys(windows, 8, folder) == list(range(1, 13))
+    assert capsys.readouterr().out == f"{file}: damaged or cut off. It is made again.\n"
+    assert file.read_bytes() == sound
+    greys(windows, 8, folder)
+    assert capsys.readouterr().out == ""
+
+
 def test_what_a_killed_writer_left_is_not_read(pairs, tmp_path, monkeypatch):
     windows, folder = [(pair, None) for pair in pairs], tmp_path / "cache"
 

@@ -34,10 +34,7 @@ def encoded(array, kind, **options):
     return file.getvalue()
 
 
-BYTES = MASK.tobytes()
-
-
-def dicom(rows=24, pixels=BYTES):
+def dicom(rows=24, pixels=MASK):
     pydicom = pytest.importorskip("pydicom")
     header = pydicom.Dataset()
     header.file_meta = pydicom.dataset.FileMetaDataset()
@@ -47,7 +44,7 @@ def dicom(rows=24, pixels=BYTES):
     header.PhotometricInterpretation = "MONOCHROME2"
     header.Rows, header.Columns, header.SamplesPerPixel = rows, 32, 1
     header.BitsAllocated, header.BitsStored, header.HighBit = 8, 8, 7
-    header.PixelRepresentation, header.PixelData = 0, pixels
+    header.PixelRepresentation, header.PixelData = 0, pixels.tobytes()
     file = io.BytesIO()
     header.save_as(file, enforce_file_format=True)
     return file.getvalue()
@@ -182,7 +179,7 @@ def test_dicom_whose_rows_disagree_with_its_data(tmp_path, rows):
     path.write_bytes(dicom(rows))
     for read in READERS:
         assert refusal(read, path)
-    path.write_bytes(dicom(23, MASK[:23].tobytes()))
+    path.write_bytes(dicom(23, MASK[:23]))
     np.testing.assert_array_equal(es.read_mask(path), MASK[:23] // 255)
 
 
