@@ -17,7 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         with terminable():
-            import_whole(__package__, options.verbose)
+            _begin(options)
             options.command(options)
     except KeyboardInterrupt as stop:
         ended = isinstance(stop, TerminatedError)
@@ -33,6 +33,14 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"ensemble_seg: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _begin(options: argparse.Namespace) -> None:
+    try:
+        import_whole(__package__, options.verbose)
+    except Exception:
+        if options.command is not commands.doctor:  # which says what is wrong
+            raise
 
 
 def _is_refusal(error: Exception) -> bool:
@@ -137,6 +145,9 @@ def _parser() -> argparse.ArgumentParser:
     written.add_argument("--format", choices=("onnx", "openvino", "litert"), default="onnx")
     written.add_argument("--out", type=_path, help="file to write (beside the model)")
     _add_study(add(commands.study))
+    look = add(commands.doctor)
+    look.add_argument("--data-dir", help="folder of the named data sets (data)")
+    look.add_argument("--runs-dir", help="where run folders go (runs)")
     return parser
 
 

@@ -218,6 +218,13 @@ def study(options: argparse.Namespace) -> None:
     print(write_report(asked.out, folders[0].name))
 
 
+def doctor(options: argparse.Namespace) -> None:
+    """Say what a report of a problem needs: versions, devices, disk, damaged runs, settings."""
+    from .inspection.doctor import doctor_report
+
+    print(doctor_report(options.runs_dir, options.data_dir))
+
+
 def _experiment(options: argparse.Namespace):
     from . import load_dataset, preset
 

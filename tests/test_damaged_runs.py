@@ -11,6 +11,7 @@ from conftest import write_disks
 from test_training import StopError, small_model, weights_of
 
 import ensemble_seg as es
+from ensemble_seg.keeping.conditions import condition, run_folders
 from ensemble_seg.keeping.histories import read_history
 from ensemble_seg.runs import KeepState
 
@@ -307,3 +308,23 @@ def test_what_a_kill_while_finishing_leaves_is_removed(case, command):
     files = sorted(file.name for file in case.whole.iterdir())
     assert files == ["config.json", "history.csv", "model.keras"]
     case.require_equal(run)
+
+
+def test_conditions_are_told_and_nothing_is_changed(made, tmp_path):
+    case = Case(made, tmp_path / "runs")
+    assert {case.whole, case.stopped} < set(run_folders(tmp_path / "runs"))
+    assert condition(case.whole) == ("finished", "4 epochs")
+    assert condition(case.stopped) == ("unfinished", "3 of 4 epochs")
+    for folder, name, text in (
+        (case.stopped, "backup/epoch-0003.weights.h5", "backup/epoch-0003.weights.h5: it is damag"),
+        (case.whole, "history.csv", "history.csv: 3 of 4 epochs can be read"),
+        (case.whole, "model.keras", "model.keras: damaged"),
+        (case.whole, "config.json", "config.json: is damaged: expected JSON"),
+    ):
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(content[:-9])
+        before = sorted(path.stat().st_mtime_ns for path in folder.rglob("*"))
+        kind, found = condition(folder)
+        assert kind == "damaged"
+        assert found.startswith(text)
+        assert sorted(path.stat().st_mtime_ns for path in folder.rglob("*")) == before

@@ -26,6 +26,24 @@ def test_equals_the_average_worked_by_hand():
     np.testing.assert_allclose(average([1.01, 1], maps(0), maps(1)), expected, atol=1e-6)
 
 
+def test_fit_weights_takes_maps_of_two_channels():
+    truth = np.array([[[0, 1], [0, 1]]])
+    right, wrong = truth * 0.8, (1 - truth) * 0.7
+    one, two = ([maps, np.stack([1 - maps, maps], -1)] for maps in (right, wrong))
+    # A lesion pixel has 0.8 w, a background pixel 0.7 (1 - w): right from w = 0.65, and 0.65 of
+    # the twentieths is nearest to a half.
+    for first, second in ((one[0], two[0]), (one[1], two[1]), (one[0], two[1])):
+        assert es.fit_weights([first, second], truth) == (0.65, 0.35)
+
+
+def test_fit_weights_takes_the_plain_average_where_all_are_alike():
+    truth = np.array([[[0, 1], [0, 1]]])
+    assert es.fit_weights([truth * 0.9] * 2, truth) == (0.5, 0.5)
+    assert es.fit_weights([truth * 0.9] * 2, truth, steps=3) == pytest.approx((1 / 3, 2 / 3))
+    # A half is not a lesion.
+    assert es.fit_weights([truth * 0.5, truth * 0.9], truth, steps=1) == (0.0, 1.0)
+
+
 def test_scale_of_the_weights_does_not_matter():
     a = average([1, 2, 3], maps(0), maps(1), maps(2))
     np.testing.assert_allclose(a, average([10, 20, 30], maps(0), maps(1), maps(2)), atol=1e-6)

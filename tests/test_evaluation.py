@@ -23,6 +23,77 @@ def test_golden_scores_worked_by_hand():
     assert scores.pooled["mean_iou"] == pytest.approx((2 / 4 + 4 / 6) / 2)
 
 
+@pytest.mark.parametrize(
+    ("truth", "predicted", "dice", "iou", "precision", "recall"),
+    [
+        ("11000000", "11110000", 2 / 3, 1 / 2, 1 / 2, 1),  # as many false alarms as hits
+        ("11110000", "11000000", 2 / 3, 1 / 2, 1, 1 / 2),  # as many missed as hits
+        ("11100000", "10010000", 2 / 5, 1 / 4, 1 / 2, 1 / 3),
+        ("10000000", "10000000", 1, 1, 1, 1),  # one pixel
+        ("10000000", "01000000", 0, 0, 0, 0),
+        ("10000000", "11000000", 2 / 3, 1 / 2, 1 / 2, 1),
+        ("11111111", "11111111", 1, 1, 1, 1),
+    ],
+)
+def test_scores_of_eight_pixels_by_hand(truth, predicted, dice, iou, precision, recall):
+    masks = [np.array([[list(map(int, text))]]) for text in (truth, predicted)]
+    scores = es.Scores.from_masks(*masks)
+    expected = {"dice": dice, "iou": iou, "precision": precision, "recall": recall}
+    assert {name: float(each[0]) for name, each in scores.per_image.items()} == pytest.approx(
+        expected
+    )
+    assert {name: scores.pooled[name] for name in expected} == pytest.approx(expected)
+
+
+def test_images_are_numbered_and_each_a_group_where_nothing_else_is_said():
+    scores = es.Scores.from_masks(masks(0, 3), masks(1, 3))
+    assert scores.names == scores.groups == ("0", "1", "2")
+    named = es.Scores.from_masks(masks(0, 3), masks(1, 3), "abc")
+    assert named.names == named.groups == ("a", "b", "c")
+
+
+def resampled(values, groups, number=5000, seed=0):
+    """Mean, and 2.5th and 97.5th percentile of the means of groups drawn by NumPy."""
+    members = [values[np.asarray(groups) == group] for group in sorted(set(groups))]
+    draws = np.random.default_rng(seed).integers(len(members), size=(number, len(members)))
+    means = [np.concatenate([members[n] for n in drawn]).mean() for drawn in draws]
+    return [values.mean(), *np.percentile(means, [2.5, 97.5])]
+
+
+def test_intervals_are_of_5000_resamples_of_groups_from_seed_0():
+    groups = list("aabbbcddeefg")
+    scores = es.Scores.from_masks(masks(0), masks(1), groups=groups)
+    other = es.Scores.from_masks(masks(0), masks(2), groups=groups)
+    for metric, values in scores.per_image.items():
+        expected = resampled(values, groups)
+        np.testing.assert_allclose(scores.summary()[metric], expected, rtol=1e-12)
+    difference = scores.per_image["dice"] - other.per_image["dice"]
+    found = es.paired_difference(scores, other)
+    np.testing.assert_allclose(found, resampled(difference, groups), rtol=1e-12)
+    found = es.paired_difference(scores, other, "iou", 3)
+    difference = scores.per_image["iou"] - other.per_image["iou"]
+    np.testing.assert_allclose(found, resampled(difference, groups, seed=3), rtol=1e-12)
+
+
+def test_intervals_of_one_and_two_groups():
+    values = np.array([0.0, 0.5, 1.0])
+    assert bootstrap_mean(values, list("aaa")) == (0.5, 0.5, 0.5)
+    # Two groups: both are the first in one of four draws, and both the second.
+    assert bootstrap_mean(np.array([0.2, 0.8]), list("ab")) == (0.5, 0.2, 0.8)
+
+
+def test_probabilities_are_scored_at_their_size_and_ties_are_background(disks):
+    split = es.load_dataset(disks).test
+    truth = split.masks(40)
+    maps = np.stack([1.0 - truth, truth], axis=-1)
+    scores = es.evaluation.score(maps, split)
+    assert scores.names == tuple(pair.image.stem for pair in split.pairs)
+    assert scores.groups == tuple(split.groups)
+    assert (scores.counts[:, :3] == [[lesion, 0, 0] for lesion in truth.sum((1, 2))]).all()
+    tied = es.evaluation.score(np.full_like(maps, 0.5), split)
+    assert (tied.counts[:, :2] == 0).all()
+
+
 def test_agrees_with_scikit_learn():
     truth, predicted = masks(0), masks(1)
     scores = es.Scores.from_masks(truth, predicted)
@@ -116,6 +187,10 @@ def test_csv_has_a_row_for_each_image():
     rows = [line.split(",") for line in scores.to_csv().splitlines()]
     assert [row[:2] for row in rows] == [["name", "group"], ["a", "p"], ["b", "q"]]
     assert float(rows[1][2]) == pytest.approx(scores.per_image["dice"][0], abs=1e-6)
+    third = es.Scores.from_masks([[[1, 1, 1, 0]]], [[[1, 0, 0, 1]]], ["a"], ["p"])
+    assert third.to_csv() == (
+        "name,group,dice,iou,precision,recall,tp,fp,fn,tn\na,p,0.4,0.25,0.5,0.333333,1,1,2,0\n"
+    )
 
 
 def test_scoring_several_models_prints_no_warning(disks, caplog, monkeypatch):
@@ -190,6 +265,13 @@ def test_borders_three_pixels_apart_above_and_below():
     assert hd95 == pytest.approx(3)
     # Of each border two sides of four agree, and about two pixels at each corner of the others.
     assert nsd == pytest.approx(0.55, abs=0.01)
+    assert es.surface_scores(truth, np.roll(truth, 2, axis=0)) == (2, 1)  # within 2 pixels
+    assert es.surface_scores(truth, np.roll(truth, 3, axis=0))[1] == pytest.approx(0.55, abs=0.01)
+    assert es.surface_scores(truth, np.roll(truth, 4, axis=1))[0] == pytest.approx(4)
+    nothing = np.zeros((3, 4), "uint8")
+    one = nothing.copy()
+    one[0, 0] = 1
+    assert es.surface_scores(nothing, one) == es.surface_scores(one, nothing) == (5, 0)
     assert es.surface_scores(truth, truth) == (0, 1)
     assert es.surface_scores(truth, np.zeros_like(truth)) == (pytest.approx(64 * 2**0.5), 0)
     assert es.surface_scores(np.zeros_like(truth), np.zeros_like(truth)) == (0, 1)

@@ -161,6 +161,54 @@ def test_dice_and_tversky_of_the_table_worked_by_hand():
     assert float(es.loss_by_name("tversky")(y_true, y_pred)) == pytest.approx(tversky, abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        # One lesion pixel, given 0.8. Softmax of (0.2, 0.8) gives it 1 / (1 + e^-0.6) = 0.645656.
+        ("exponential", 1.371886),  # 0.9 (1 + e^-0.645656)
+        ("exponential-single-softmax", 1.304396),  # 0.9 (1 + e^-0.8)
+        ("exponential-asymmetric", 4.115658),  # three times the first
+        ("cross-entropy", 0.223144),  # -log 0.8
+        ("dice", 0.555556),  # background: nothing in common, 1; lesion: 1 - 1.6 / 1.8
+        ("focal", 0.002231),  # 0.25 * 0.2^2 * -log 0.8
+        ("cross-entropy-dice", 0.778699),  # 0.223144 + 0.555556
+        ("tversky", 0.574468),  # background: 1; lesion: 1 - 0.8 / (0.8 + 0.7 * 0.2)
+    ],
+)
+def test_every_loss_of_the_table_worked_by_hand(name, value):
+    y_true, y_pred = np.array([[[[0.0, 1.0]]]]), np.array([[[[0.2, 0.8]]]])
+    loss = es.loss_by_name(name)
+    assert float(ops.mean(loss(y_true, y_pred))) == pytest.approx(value, abs=2e-6)
+    # A second image that is right throughout: the mean of two images, not of their pixels together.
+    both = np.concatenate([y_true, y_true]), np.concatenate([y_pred, [[[[0.0, 1.0]]]]])
+    alone = float(ops.mean(loss(both[1][1:], both[1][1:])))
+    if name in ("dice", "cross-entropy-dice", "tversky"):
+        alone = 0.5  # of the background, which the image has none of and none of is found
+    expected = (value + alone) / 2
+    assert float(ops.mean(loss(*both))) == pytest.approx(expected, abs=2e-6)
+
+
+def test_the_function_has_the_published_defaults():
+    found = es.exponential_loss(np.array([[0.0, 1.0]]), np.array([[0.2, 0.8]]))
+    np.testing.assert_allclose(found, [1.371886], atol=1e-6)
+
+
+def test_table_losses_are_taken_image_by_image():
+    # One image of 4 x 4 halves right, as above, and one with a single lesion pixel, all right.
+    truth, predicted = np.zeros((2, 4, 4), int), np.zeros((2, 4, 4), int)
+    truth[0, :2], predicted[0, :1] = 1, 1
+    truth[1, 3, 3] = predicted[1, 3, 3] = 1
+    y_true, y_pred = np.eye(2)[truth], np.eye(2)[predicted]
+    dice = 1 - (2 * 4 / 12 + 2 * 8 / 20) / 2
+    tversky = 1 - (4 / (4 + 0.7 * 4) + 8 / (8 + 0.3 * 4)) / 2
+    for name, value in (("dice", dice), ("tversky", tversky)):
+        found = float(ops.mean(es.loss_by_name(name)(y_true, y_pred)))
+        assert found == pytest.approx(value / 2, abs=1e-6), name
+    # Four of 32 pixels are wrong at 1e-7: -log 1e-7 = 16.118096 each, over 16 pixels of an image.
+    found = float(ops.mean(es.loss_by_name("cross-entropy-dice")(y_true, y_pred)))
+    assert found == pytest.approx((16.118096 * 4 / 16 + dice) / 2, abs=1e-4)
+
+
 def test_unknown_loss():
     with pytest.raises(ValueError, match="Unknown loss 'bce'. Losses: exponential, "):
         es.loss_by_name("bce")
@@ -173,12 +221,35 @@ def test_unknown_loss():
         (np.zeros((2, 4, 4, 1), int), r"`y_true`.*one-hot mask.*shape \(2, 4, 4, 1\)"),
         (np.zeros((2, 4, 5, 2)), r"`y_true`.*shape \(2, 4, 5, 2\)"),
         (np.zeros((2, 4, 4, 2)), "`y_true`.*add up to 1"),
+        (np.full((2, 4, 4, 2), 0.4), "`y_true`.*add up to 1"),
         (np.full((2, 4, 4, 2), 255.0), "`y_true`.*values from 0 to 255"),
     ],
 )
 def test_masks_that_are_not_one_hot_are_refused(y_true, message):
     with pytest.raises(ValueError, match=message):
         es.ExponentialLoss()(y_true, np.full((2, 4, 4, 2), 0.5))
+
+
+@pytest.mark.parametrize(("true", "pred"), [((2, 4, 1), (2, 4, 1)), ((2,), (2,)), ((4, 2), (2,))])
+def test_one_channel_or_none_is_refused(true, pred):
+    with pytest.raises(ValueError, match="one-hot mask of the shape of `y_pred`.*C >= 2"):
+        es.exponential_loss(np.ones(true), np.ones(pred))
+
+
+@pytest.mark.parametrize("pixel", [[-0.4, 0.7, 0.7], [-0.2, 0.6, 0.6], [1.4, -0.2, -0.2]])
+def test_channels_that_add_up_to_1_but_are_no_probabilities_are_refused(pixel):
+    y_true = np.array([[1.0, 0.0, 0.0]])
+    with pytest.raises(ValueError, match="`y_true`.*values from"):
+        es.exponential_loss(np.array([pixel]), np.full((1, 3), 1 / 3))
+    with pytest.raises(ValueError, match="`y_pred`.*values from"):
+        es.exponential_loss(y_true, np.array([pixel]), double_softmax=False)
+
+
+def test_rounding_of_16_bits_is_allowed():
+    y_true, y_pred = np.array([[1.0, 0.0]]), np.array([[0.6, 0.4005]])
+    es.exponential_loss(y_true, y_pred, double_softmax=False)
+    with pytest.raises(ValueError, match="0.002 away from 1"):
+        es.exponential_loss(y_true, np.array([[0.6, 0.402]]), double_softmax=False)
 
 
 def test_logits_are_refused_where_probabilities_are_needed():
@@ -191,6 +262,8 @@ def test_logits_are_refused_where_probabilities_are_needed():
     ("options", "message"),
     [
         ({"alpha": -1}, "`alpha`.*alpha=-1"),
+        ({"alpha": -0.5}, "`alpha`.*alpha=-0.5"),
+        ({"alpha": np.inf}, "`alpha`.*alpha=inf"),
         ({"alpha": "a"}, "`alpha`.*alpha='a'"),
         ({"class_weights": (1, -2)}, "`class_weights`.*at least 0"),
         ({"class_weights": 3}, "`class_weights`"),
@@ -199,6 +272,13 @@ def test_logits_are_refused_where_probabilities_are_needed():
 def test_bad_arguments(options, message):
     with pytest.raises(ValueError, match=message):
         es.ExponentialLoss(**options)
+
+
+def test_alpha_of_nothing_leaves_the_other_term():
+    loss = es.ExponentialLoss(alpha=0, double_softmax=False)
+    # exp(-(1 - y) (1 - p)) is 1 for the lesion and e^-0.8 for the background.
+    found = float(loss(np.array([[[[0.0, 1.0]]]]), np.array([[[[0.2, 0.8]]]])))
+    assert found == pytest.approx((1 + np.exp(-0.8)) / 2, abs=1e-6)
 
 
 def test_class_weights_must_match_the_classes():

@@ -128,7 +128,7 @@ def test_automatic_precision_asks_the_processor(monkeypatch, tmp_path, cpuinfo, 
     [((9, 0), "mixed_bfloat16"), ((7, 5), "mixed_float16"), ((6, 1), "float32")],
 )
 def test_automatic_precision_asks_the_gpu_first(monkeypatch, capability, expected):
-    monkeypatch.setattr("ensemble_seg.hardware.precision._cpu_flags", lambda: {"avx512_bf16"})
+    monkeypatch.setattr("ensemble_seg.hardware.precision.cpu_flags", lambda: {"avx512_bf16"})
     monkeypatch.setattr("ensemble_seg.hardware.precision._gpu_capability", lambda: capability)
     assert precision_policy("auto") == expected
 

@@ -49,6 +49,7 @@ TESTED_ELSEWHERE = {
     "reading/converting": "reading/test_encodings",
     "reading/lesion_values": "reading/test_encodings",
     "reading/masks": "reading/test_images",
+    "keeping/conditions": "test_damaged_runs",
     "keeping/configs": "test_damaged_runs",
     "keeping/histories": "test_damaged_runs",
     "keeping/loading": "test_foreign_models",
@@ -81,8 +82,11 @@ MAY_SEE = {
     "datasets": {"common", "presets", "reading"},
     "fetching": {"common", "datasets"},
     "predicting": {"common", "datasets", "ensembling", "evaluation", "reading", "zooming"},
-    "inspection": {"common", "datasets", "plots", "presets", "reading", "sampling"},
-}
+    "inspection": {
+        "common", "datasets", "encoders", "hardware", "keeping", "plots", "presets", "reading",
+        "sampling",
+    },
+}  # fmt: skip
 # Every public name of the flat module but Muon's: notebooks and courses use them.
 EARLIER = """
 LOSSES Box Counts Dataset ExponentialLoss Interval Pair Preset Run Scores Split WeightedAverage

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import save
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
@@ -8,6 +9,7 @@ from scipy import ndimage
 
 import ensemble_seg as es
 from ensemble_seg.datasets import Split
+from ensemble_seg.reading.pairs import Pair
 
 MASKS = arrays(
     np.uint8,
@@ -45,6 +47,64 @@ def brute_force_box(mask, margin):
         bottom + 1 + fitting(mask.shape[0] - 1 - bottom),
         right + 1 + fitting(mask.shape[1] - 1 - right),
     )
+
+
+def test_defaults_are_the_published_ones(tmp_path):
+    """Margins 20, then 10; ratios of 3 are kept, of less are not."""
+    mask = np.zeros((100, 100), "uint8")
+    mask[12:40, 50:95] = 1
+    box = (2, 30, 60, 95)  # 12 - 10, 50 - 20, 40 + 20, and at 95 neither fits
+    assert es.lesion_box(mask) == box
+    assert es.lesion_boxes(mask) == [box]
+    for lesion, kept in ((25, 1), (26, 0)):  # of 100 pixels: 75 / 25 = 3, 74 / 26 < 3
+        small = np.zeros(100, "uint8")
+        small[:lesion] = 1
+        small = small.reshape(10, 10)
+        full = tf.data.Dataset.from_tensors((np.ones((10, 10, 3), "uint8"), small))
+        assert es.lesion_crops().count(full) == (kept, 1 - kept, 0, kept)
+        whole = Split(pairs_of(tmp_path, [small, mask]), "train", tmp_path)
+        crops, counts = es.crop_split(whole)
+        assert counts == (1 + kept, 1 - kept, 0, 1 + kept)
+        assert crops.boxes[-1] == box
+    two = mask.copy()
+    two[80:90, 5:10] = 1
+    full = tf.data.Dataset.from_tensors((np.ones((100, 100, 3), "uint8"), two))
+    # 12 - 10, 5 and 95 have no room, 90 + 10: one crop of both lesions.
+    assert [m.shape for _, m in full.apply(es.lesion_crops()).as_numpy_iterator()] == [(98, 90)]
+    shapes = [m.shape for _, m in full.apply(es.lesion_crops(each_lesion=True))]
+    assert shapes == [(58, 65), (40, 25)]
+
+
+def pairs_of(folder, masks):
+    pairs = []
+    for number, mask in enumerate(masks):
+        path = save(folder / f"m{number}.png", mask * 255)
+        pairs.append(Pair(path, path, str(number)))
+    return tuple(pairs)
+
+
+def test_moves_of_crops_by_hand(tmp_path):
+    mask = np.zeros((50, 70), "uint8")
+    mask[20:28, 30:50] = 1
+    whole = Split(pairs_of(tmp_path, [mask] * 6), "train", tmp_path)
+    crops, _ = es.crop_split(whole, 3.0, 5)
+    assert set(crops.boxes) == {(15, 25, 33, 55)}
+    for options, seed in (({}, 0), ({"seed": 7}, 7)):
+        expected = []
+        for down, right in np.random.default_rng(seed).uniform(-1, 1, (6, 2)):
+            top = min(max(round(15 + 18 * down), 0), 50 - 18)
+            left = min(max(round(25 + 30 * right), 0), 70 - 30)
+            expected.append((top, left, top + 18, left + 30))
+        assert es.shift_crops(crops, 1, **options).boxes == tuple(expected)
+    for share in (-0.1, 1.1):
+        with pytest.raises(ValueError, match="`share`. Expected a number from 0 to 1"):
+            es.shift_crops(crops, share)
+
+
+def test_a_mask_of_one_dimension_or_with_1_and_2_is_refused():
+    for mask in (np.ones(4, "uint8"), np.array([[1, 2]], "uint8"), np.array([[-1, 0]])):
+        with pytest.raises(ValueError, match="`mask`. Expected an array .H, W. of 0 and 1"):
+            es.imbalance_ratio(mask)
 
 
 @settings(max_examples=1000, deadline=None)

@@ -148,7 +148,7 @@ def test_two_that_fill_one_cache_do_not_meet(disks, tmp_path):
     """Each writes a file of its own and renames it: who comes second replaces the same bytes."""
     windows = es.load_dataset(disks).train.windows
     first = cached_reader(windows, 32, tmp_path)
-    (cache,) = tmp_path.glob("*.npy")
+    (cache,) = tmp_path.glob("*.cache")
     before = cache.read_bytes()
     with whole(cache) as partial:  # a second process that began before the first had ended
         assert partial != cache

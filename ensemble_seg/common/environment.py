@@ -1,6 +1,8 @@
-"""Settings of Keras with which nothing here can work: told on import, in one sentence."""
+"""What the package runs in: its commit, and settings of Keras with which nothing can work."""
 
 import os
+import subprocess
+from pathlib import Path
 
 BACKENDS = ("tensorflow", "jax")
 
@@ -28,6 +30,15 @@ def require_environment() -> None:
             "image_data_format in Keras' settings, ~/.keras/keras.json, is "
             f"{keras.config.image_data_format()}. Expected channels_last. Change it there"
         )
+
+
+def git_hash() -> str | None:
+    """Return the commit that the package lies in; None outside a repository."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 def _named_backend() -> str:

@@ -1,7 +1,6 @@
 """A command answers --help before TensorFlow is imported, and hides what that logs."""
 
 import importlib
-import io
 import os
 import re
 import signal
@@ -52,8 +51,8 @@ def hide_noise() -> None:
     os.dup2(writing, 2)
     os.close(writing)
     os.close(reading)
-    raw, encoding = os.fdopen(shown, "wb", buffering=0), sys.stderr.encoding
-    sys.stderr = io.TextIOWrapper(raw, encoding, "backslashreplace", write_through=True)
+    encoding = sys.stderr.encoding  # whole lines at once: the other process writes in between
+    sys.stderr = os.fdopen(shown, "w", 1, encoding, "backslashreplace")
 
 
 def _sort(reading: int, shown: int) -> None:

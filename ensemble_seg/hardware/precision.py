@@ -20,15 +20,33 @@ def precision_policy(precision: str = "auto") -> str:
         >>> precision_policy("float32")
         'float32'
     """
-    if precision != "auto":
-        return precision
+    return automatic_precision()[0] if precision == "auto" else precision
+
+
+def automatic_precision() -> tuple[str, str]:
+    """Return the policy that "auto" stands for on this machine, and why."""
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        gpu = _has_gpu()
+        policy = "mixed_bfloat16" if gpu else "float32"
+        return policy, f"{'a' if gpu else 'no'} GPU, and {backend} computes"
     capability = _gpu_capability()
     if capability is not None:
+        reason = f"the GPU has compute capability {'.'.join(map(str, capability))}"
         if capability >= (8, 0):
-            return "mixed_bfloat16"
-        return "mixed_float16" if capability >= (7, 0) else "float32"
-    fast = keras.backend.backend() == "tensorflow" and _cpu_flags() & BFLOAT16_FLAGS
-    return "mixed_bfloat16" if fast else "float32"
+            return "mixed_bfloat16", reason
+        return ("mixed_float16" if capability >= (7, 0) else "float32"), reason
+    fast = sorted(cpu_flags() & BFLOAT16_FLAGS)
+    if fast:
+        return "mixed_bfloat16", f"no GPU; the processor has {' and '.join(fast)}"
+    return "float32", f"no GPU; the processor has none of {', '.join(sorted(BFLOAT16_FLAGS))}"
+
+
+def cpu_flags() -> set[str]:
+    """Return the features of the processor by the names that Linux has for them; else none."""
+    lines = CPUINFO.read_text().splitlines() if CPUINFO.is_file() else []
+    names = ("flags", "Features")  # on x86, on ARM
+    return {flag for line in lines if line.startswith(names) for flag in line.split()}
 
 
 @contextlib.contextmanager
@@ -67,8 +85,6 @@ def _float32_config(config):
 
 
 def _gpu_capability() -> tuple[int, int] | None:
-    if keras.backend.backend() != "tensorflow":
-        return (8, 0) if _has_gpu() else None
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
@@ -82,8 +98,3 @@ def _has_gpu() -> bool:
         return bool(keras.distribution.list_devices("gpu"))
     except RuntimeError:
         return False
-
-
-def _cpu_flags() -> set[str]:
-    lines = CPUINFO.read_text().splitlines() if CPUINFO.is_file() else []
-    return {flag for line in lines if line.startswith("flags") for flag in line.split()}

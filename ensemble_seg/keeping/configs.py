@@ -3,13 +3,13 @@
 import importlib.metadata
 import json
 import platform
-import subprocess
 import time
 from dataclasses import asdict, fields
 from pathlib import Path
 
 import keras
 
+from ..common.environment import git_hash
 from ..common.files import file_hash, whole
 from ..datasets import Dataset
 from ..presets import Preset
@@ -34,7 +34,7 @@ def run_config(data: Dataset, preset: Preset, name: str, model: keras.Model | No
         "precision": model.layers[-2].dtype_policy.name if model else None,
         "python": platform.python_version(),
         "versions": {package: _version(package) for package in packages},
-        "git": _git_hash(),
+        "git": git_hash(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
 
@@ -139,12 +139,4 @@ def _version(package: str) -> str | None:
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _git_hash() -> str | None:
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
         return None

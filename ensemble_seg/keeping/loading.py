@@ -47,12 +47,7 @@ def load_model(path: str | Path, sha256: str | None = None) -> keras.Model:
         (None, 64, 64, 2)
     """
     path = Path(path)
-    _require_keras_file(path)
-    if sha256 is not None and file_hash(path) != sha256:
-        raise ValueError(
-            f"{path}: damaged: its SHA-256 is not the one in config.json. The trained model is "
-            f"lost. {ON_DAMAGE}"
-        )
+    require_whole_file(path, sha256)
     try:
         model = keras.saving.load_model(path, compile=False)
     except Exception as error:  # Keras raises whatever its parts raise on a foreign file
@@ -61,7 +56,8 @@ def load_model(path: str | Path, sha256: str | None = None) -> keras.Model:
     return model
 
 
-def _require_keras_file(path: Path) -> None:
+def require_whole_file(path: Path, sha256: str | None = None) -> None:
+    """Raise ValueError for a damaged model file, or one of another kind; see `load_model`."""
     if path.is_dir():
         raise ValueError(f"{path}: expected a model file, found a folder. {ON_KIND}")
     if not path.is_file():
@@ -91,6 +87,11 @@ def _require_keras_file(path: Path) -> None:
     if broken:
         raise ValueError(
             f"{path}: damaged: the checksum of {broken} in it does not fit. The trained model is "
+            f"lost. {ON_DAMAGE}"
+        )
+    if sha256 is not None and file_hash(path) != sha256:
+        raise ValueError(
+            f"{path}: damaged: its SHA-256 is not the one in config.json. The trained model is "
             f"lost. {ON_DAMAGE}"
         )
 
