@@ -72,6 +72,18 @@ def test_a_picture_is_smaller_and_says_what_is_seen():
     assert WIDGET not in output.data
 
 
+def test_the_colours_that_mean_something_stay_what_they_are():
+    pixels = np.random.default_rng(0).integers(0, 255, (300, 300, 3), "uint8")
+    means = {(0, 0): (0x00, 0x9E, 0x73), (0, 9): (0x00, 0x72, 0xB2), (9, 0): (0xE6, 0x9F, 0x00)}
+    for place, colour in means.items():
+        pixels[place] = colour
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "png")
+    small = stored.small(base64.b64encode(file.getvalue()).decode())
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(small))).convert("RGB"))
+    assert {place: tuple(shown[place]) for place in means} == means
+
+
 def test_a_picture_with_words_of_its_own_keeps_them():
     data = {"image/png": png(60, 30)}
     alt = {"image/png": {"alt": "loss over p"}}

@@ -13,6 +13,7 @@ import ensemble_seg as es
 from ensemble_seg import teaching
 from ensemble_seg.teaching import drawing, widgets
 
+ipywidgets = pytest.importorskip("ipywidgets", reason="a part of the extra: notebooks")
 DRAWN = [es.draw_phantom(np.random.default_rng(n), f, 64) for n, f in enumerate((0.1, 0, 0.3))]
 PICTURES, MASKS = (np.stack(each) for each in zip(*DRAWN, strict=True))
 MAPS = [np.where(MASKS, 0.8, 0.1), np.where(np.roll(MASKS, 5, axis=1), 0.9, 0.2)]
@@ -62,8 +63,6 @@ def test_every_widget_once_with_its_defaults(name, shown):
 
 @pytest.mark.parametrize("name", TURNS)
 def test_every_control_changes_the_picture(name, shown):
-    import ipywidgets
-
     TURNS[name]()
     panel = ipywidgets.Widget.widgets[shown[0][0][WIDGET]["model_id"]]
     *sliders, picture = panel.children
@@ -88,8 +87,6 @@ def test_without_ipywidgets_the_still_picture_stands_alone(shown, monkeypatch):
 
 
 def test_images_without_a_lesion_have_no_box_and_are_left_out(shown):
-    import ipywidgets
-
     teaching.turn_box(PICTURES, MASKS)
     panel = ipywidgets.Widget.widgets[shown[0][0][WIDGET]["model_id"]]
     assert panel.children[0].max == 1  # of three images
