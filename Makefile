@@ -6,7 +6,7 @@ SETTINGS := PRESET DATASET DATA_DIR RUNS_DIR CACHE_DIR MIRROR
 DEFAULTS := env $(SETTINGS:%=-u ENSEMBLE_SEG_%)
 BENCHMARK := .venv/.benchmark-ready
 
-.PHONY: help setup notebooks test benchmark lab lint format refresh address clean
+.PHONY: help setup notebooks test benchmark lab lint format refresh teacher address clean
 .DELETE_ON_ERROR:
 
 help:  ## show this list
@@ -39,16 +39,20 @@ $(BENCHMARK): $(READY) benchmarks/requirements.txt
 lab: $(READY)  ## open the notebooks in JupyterLab
 	@$(RUN) tools/notebooks.py lab
 
-lint: $(READY)  ## check the style of code and notebooks
+lint: $(READY)  ## check style, spelling and links
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
+	@$(RUN) tools/prose.py
 
 format: $(READY)  ## bring code and notebooks into that style
 	@$(RUN) -m ruff check --fix .
 	@$(RUN) -m ruff format .
 
-refresh: $(READY)  ## store the outputs in the notebooks that make test compares with
+refresh: $(READY)  ## run the notebooks and store their outputs in them, figures too
 	@$(DEFAULTS) $(RUN) tools/notebooks.py refresh
+
+teacher: $(READY)  ## write the teacher's edition of the notebooks to runs/teacher
+	@$(RUN) tools/notebooks.py fill runs/teacher
 
 address: $(READY)  ## write pyproject's repository address into README and notebooks
 	@$(RUN) tools/notebooks.py address

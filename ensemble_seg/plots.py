@@ -18,6 +18,7 @@ BLUE, RED, PINK, BLACK = "#0072B2", "#D55E00", "#CC79A7", "#000000"
 CYCLE = (BLUE, ORANGE, GREEN, PINK, RED, SKY, BLACK)
 GREY, PALE = "#555555", "#F2F2F2"
 HIT, FALSE_ALARM, MISS = GREEN, ORANGE, BLUE
+TINT = 0.3
 
 
 def architecture() -> None:
@@ -56,7 +57,7 @@ def images(
     for number, axis in enumerate(axes):
         axis.imshow(_uint8(pictures[number]))
         if masks is not None:
-            _contour(axis, masks[number], ORANGE)
+            outline(axis, masks[number], ORANGE)
         if titles is not None:
             axis.set_title(titles[number], fontsize=9)
 
@@ -134,6 +135,7 @@ def predictions(
         axes[0, column].imshow(_uint8(pictures[column]))
         for row, (name, masks) in enumerate(predicted.items(), start=1):
             axes[row, column].imshow(_verdict(pictures[column], truth[column], masks[column]))
+            outline(axes[row, column], truth[column], "white", 1)
             if titles is not None:
                 axes[row, column].set_title(titles[name][column], fontsize=9)
     for row, name in enumerate(("image", *predicted)):
@@ -154,7 +156,7 @@ def sampling_steps(
     _, axes = plt.subplots(1, 4, figsize=(12, 3.2))
     verdict = "kept" if ratio >= threshold else "dropped"
     axes[0].imshow(_uint8(image))
-    _contour(axes[0], mask, ORANGE)
+    outline(axes[0], mask, ORANGE)
     axes[0].set_title(f"1. ratio {ratio:.1f}, {verdict} (>= {threshold:g})")
     axes[1].imshow(mask, cmap="gray", vmin=0, vmax=1)
     _rectangle(axes[1], tight, SKY)
@@ -257,7 +259,7 @@ def disagreement(pictures: np.ndarray, truth: np.ndarray, lesion: Mapping[str, n
         for axis, values in zip(axes[row, 1:], [*maps, np.abs(maps[0] - maps[1])], strict=True):
             shown = axis.imshow(values, cmap="cividis", vmin=0, vmax=1)
         for axis in axes[row]:
-            _contour(axis, truth[row], ORANGE)
+            outline(axis, truth[row], ORANGE)
     for axis, title in zip(axes[0], ("image", first, second, "disagreement"), strict=True):
         axis.set_title(title)
     bare(axes.flat)
@@ -276,19 +278,15 @@ def _grid(number: int, columns: int) -> list:
 
 
 def _verdict(image: np.ndarray, truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Return the image with a border, and a tint that hides no tissue, for each part."""
     shown = np.array(_uint8(image), "float32")
     truth, predicted = truth.astype(bool), predicted.astype(bool)
     parts = {HIT: truth & predicted, FALSE_ALARM: ~truth & predicted, MISS: truth & ~predicted}
     for colour, part in parts.items():
         tint = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)])
-        shown[part] = 0.45 * shown[part] + 0.55 * tint
-    shown[find_boundaries(truth, mode="inner")] = 255
+        shown[part] = (1 - TINT) * shown[part] + TINT * tint
+        shown[find_boundaries(part, mode="inner")] = tint
     return shown.astype("uint8")
-
-
-def _contour(axis, mask: np.ndarray, colour: str) -> None:
-    if np.any(mask) and not np.all(mask):
-        axis.contour(mask, [0.5], colors=[colour], linewidths=1.5)
 
 
 def _rectangle(axis, box, colour: str) -> None:
@@ -299,6 +297,12 @@ def _rectangle(axis, box, colour: str) -> None:
 
 def _uint8(image: np.ndarray) -> np.ndarray:
     return np.clip(np.round(np.asarray(image)), 0, 255).astype("uint8")
+
+
+def outline(axis, mask: np.ndarray, colour: str, width: float = 1.5) -> None:
+    """Draw the border of a mask (H, W) into axes that show a picture."""
+    if np.any(mask) and not np.all(mask):
+        axis.contour(mask, [0.5], colors=[colour], linewidths=width)
 
 
 def bare(axes) -> None:
@@ -317,7 +321,7 @@ def _draw_training(axis) -> None:
     (picture, mask), (other, _) = (draw_phantom(np.random.default_rng(n), 0.08) for n in (26, 24))
     tight, box = lesion_box(mask, 0), lesion_box(mask)
     shown = _picture(axis, (1.9, 5), picture, BLACK)
-    _contour(shown, mask, SKY)
+    outline(shown, mask, SKY)
     axis.text(3.3, 5, "images\nand masks", va="center", fontsize=12)
     _arrow(axis, [(1.9, 6.25), (1.9, 8), (4.2, 8)], BLUE)
     _picture(axis, (5.4, 8), picture, BLUE)

@@ -60,7 +60,8 @@ def test_verdict_colours_found_missed_and_false_alarm():
     tints = {place: tuple(shown[place]) for place in ((4, 3), (2, 3), (7, 3), (0, 8))}
     assert len(set(tints.values())) == 4
     assert tints[0, 8] == (0, 0, 0)
-    np.testing.assert_allclose(tints[4, 3], 0.55 * np.array([0x00, 0x9E, 0x73]), atol=1)
+    assert tuple(shown[4, 1]) == (0x00, 0x9E, 0x73)  # a border in full colour
+    np.testing.assert_allclose(tints[4, 3], 0.3 * np.array([0x00, 0x9E, 0x73]), atol=1)
 
 
 def test_titles_of_differences_say_mean_and_interval():

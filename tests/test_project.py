@@ -9,6 +9,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import prose
 import pytest
 import yaml
 from packaging.requirements import Requirement
@@ -67,10 +68,16 @@ TESTED_ELSEWHERE = {
     "study/results": "study/test_study_report",
     "study/studies": "study/test_running",
     "reading/stored": "reading/test_encodings",
+    "teaching/checks": "teaching/test_exercises",
+    "teaching/drawing": "teaching/test_widgets",
+    "teaching/ensemble_exercises": "teaching/test_exercises",
+    "teaching/exercise": "teaching/test_exercises",
+    "teaching/main_exercises": "teaching/test_exercises",
+    "teaching/sampling_exercises": "teaching/test_exercises",
 }
 ROOMS = {
     "common", "datasets", "encoders", "fetching", "hardware", "inspection", "keeping",
-    "predicting", "reading", "study",
+    "predicting", "reading", "study", "teaching",
 }  # fmt: skip
 # What a room may import from, itself apart: arrows point one way.
 MAY_SEE = {
@@ -193,6 +200,12 @@ def test_imports_point_one_way():
     graphlib.TopologicalSorter(graph).prepare()  # which raises CycleError
 
 
+def test_nothing_imports_what_is_for_the_notebooks_alone():
+    for module, others in imports().items():
+        if not module.startswith("teaching"):
+            assert not [other for other in others if other.startswith("teaching")], module
+
+
 def test_private_names_stay_in_their_file():
     for file in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
@@ -216,25 +229,30 @@ def test_names_that_the_pages_use_are_public():
     assert used <= {*es.__all__, "__version__"}
 
 
-PAGES = [
-    page for page in ROOT.rglob("*.md") if ".venv" not in str(page) and "runs" not in page.parts
-]
+PAGES = prose.files(".md")
+NOTEBOOKS = prose.files(".ipynb")
 
 
-def anchors(page: Path) -> set[str]:
-    """Return the anchors that GitHub gives to the headings of a page."""
-    titles = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.M)
-    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize("page", [*PAGES, *NOTEBOOKS], ids=lambda page: page.name)
 def test_links_of_the_pages_lead_somewhere(page):
-    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8")):
-        if not target.startswith(("http://", "https://", "mailto:")):
-            name, _, anchor = target.partition("#")
-            file = (page.parent / name).resolve() if name else page
-            assert file.exists(), f"{page}: no {target}"
-            assert not anchor or anchor in anchors(file), f"{page}: no {target}"
+    text = page.read_text("utf-8") if page.suffix == ".md" else prose.prose(page)
+    assert prose.broken_links(page, text) == []
+
+
+def test_a_link_to_no_file_or_no_heading_is_found():
+    page = ROOT / "README.md"
+    right = "[a](docs/README.md) [b](#scores) [c](https://no.where) [d](docs/SCORES.md)"
+    assert prose.broken_links(page, right) == []
+    assert len(prose.broken_links(page, "[a](docs/NONE.md) [b](#none) [c](docs/README.md#x)")) == 3
+
+
+def test_misspelled_words_are_found():
+    pytest.importorskip("codespell_lib")
+    page = ROOT / "README.md"
+    assert prose.misspelled({page: "A letter recieved in Buda."}) == [
+        "README.md:1: recieved ==> received"
+    ]
+    assert prose.misspelled({page: "A letter received, in other colours."}) == []
 
 
 def test_the_python_of_the_readme_runs(monkeypatch, capsys):

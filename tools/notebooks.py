@@ -9,6 +9,9 @@ import tempfile
 import time
 from pathlib import Path
 
+import editions
+import stored
+
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
 ADDRESS = re.compile(
@@ -23,8 +26,12 @@ def main() -> int:
     run = commands.add_parser("run", help="execute all notebooks, keep .ipynb and .html copies")
     run.add_argument("--out", type=Path, help="where (runs/notebooks/DATA SET/PRESET)")
     run.set_defaults(command=lambda options: run_all(options.out))
-    refresh = commands.add_parser("refresh", help="store the outputs that nbval compares with")
-    refresh.set_defaults(command=lambda options: refresh_all())
+    refresh = commands.add_parser("refresh", help="run all, store every output in the notebooks")
+    refresh.add_argument("--preset", default="quick", help="to run them with (quick)")
+    refresh.set_defaults(command=lambda options: refresh_all(options.preset))
+    fill = commands.add_parser("fill", help="write the teacher's edition: exercises filled in")
+    fill.add_argument("out", type=Path, help="a folder")
+    fill.set_defaults(command=lambda options: fill_all(options.out))
     lab = commands.add_parser("lab", help="open JupyterLab")
     lab.set_defaults(command=lambda options: open_lab())
     address = commands.add_parser("address", help="write pyproject's Repository where it is used")
@@ -46,6 +53,8 @@ def run_all(out: Path | None) -> int:
         start = time.monotonic()
         notebook, problem = execute(file)
         print("failed" if problem else f"{time.monotonic() - start:.0f} s", flush=True)
+        for section, seconds in stored.section_times(notebook).items():
+            print(f"      {seconds:4.0f} s  {section}")
         write_copies(notebook, out / file.name)
         if problem:
             print(f"{file.name}, {problem}\nWhat ran: {out / file.name}", file=sys.stderr)
@@ -54,24 +63,40 @@ def run_all(out: Path | None) -> int:
     return 0
 
 
-def refresh_all() -> int:
-    """Run each notebook with the smoke preset; keep outputs of cells marked NBVAL_CHECK_OUTPUT."""
+def refresh_all(preset: str) -> int:
+    """Run each notebook and store its outputs in it, or, if one fails, leave all as they are."""
     import nbformat
 
-    with tempfile.TemporaryDirectory() as runs:
-        os.environ.update(ENSEMBLE_SEG_PRESET="smoke", ENSEMBLE_SEG_RUNS_DIR=runs)
+    finished = {}
+    with tempfile.TemporaryDirectory() as folder:
+        runs = os.environ.setdefault("ENSEMBLE_SEG_RUNS_DIR", folder)
+        set_folders()
+        os.environ["ENSEMBLE_SEG_PRESET"] = preset
         for file in sorted(NOTEBOOKS.glob("*.ipynb")):
+            print(f"{file.name} ... ", end="", flush=True)
             ran, problem = execute(file)
             if problem:
-                print(f"{file.name}, {problem}", file=sys.stderr)
+                print(f"failed\n{file.name}, {problem}", file=sys.stderr)
                 return 1
-            stored = nbformat.read(file, as_version=4)
-            for cell, result in zip(stored.cells, ran.cells, strict=True):
-                if cell.cell_type == "code":
-                    checked = "# NBVAL_CHECK_OUTPUT" in cell.source
-                    cell.outputs = result.outputs if checked else []
-                    cell.execution_count = result.execution_count if checked else None
-            nbformat.write(stored, file)
+            finished[file] = nbformat.read(file, as_version=4)
+            stored.store(finished[file], ran, preset, {runs: "runs", str(ROOT): "."})
+            print("done")
+    for file, notebook in finished.items():
+        nbformat.write(notebook, file)
+        print(f"{file.name}: {file.stat().st_size / 1e6:.2f} MB")
+    return 0
+
+
+def fill_all(out: Path) -> int:
+    """Write the notebooks with the solutions in their gaps."""
+    import nbformat
+
+    out.mkdir(parents=True, exist_ok=True)
+    for file in sorted(NOTEBOOKS.glob("*.ipynb")):
+        notebook = nbformat.read(file, as_version=4)
+        editions.fill(notebook, file.stem)
+        nbformat.write(notebook, out / file.name)
+    print(f"The teacher's edition: {out}")
     return 0
 
 
@@ -132,6 +157,7 @@ def write_copies(notebook, path: Path) -> None:
     from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
     notebook, _ = CoalesceStreamsPreprocessor(enabled=True).preprocess(notebook, {})
+    stored.still(notebook)
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, path)
     resources = {"metadata": {"name": path.stem}}

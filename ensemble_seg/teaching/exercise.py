@@ -1,0 +1,37 @@
+"""What an exercise is made of."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise.
+
+    Attributes:
+        truth: from a case, and what the notebook hands over, to the true value.
+        wrong: for each message the value that the misconception gives, made as `truth` is.
+        hint: the message where none of these fits.
+        cases: arguments that an answer which is a function is tried on.
+        tolerance: relative, between the true value and an answer.
+        seal: instead of `truth`, the salted hash of a number that must not be seen.
+        look: a further look at an answer that is a function; a message or None.
+    """
+
+    hint: str
+    truth: Callable[..., Any] | None = None
+    wrong: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    cases: tuple = ((),)
+    tolerance: float = 2e-3
+    seal: str | None = None
+    look: Callable[[Callable], str | None] | None = None
+
+
+def drawn_mask(rows: slice, columns: slice, shape: tuple[int, int]) -> np.ndarray:
+    """Return a mask of zeros with ones in these rows and columns."""
+    mask = np.zeros(shape, int)
+    mask[rows, columns] = 1
+    return mask
