@@ -1,6 +1,6 @@
 """Main, sampling, published, zoom and two-mains ensembles on one data set, a seed at a time.
 
-    python results/start/compare.py kvasir-seg 0 --data-dir DATA --backbone efficientnetlite0
+    python results/start/compare.py kvasir-seg 0 --data-dir DATA
 
 The seed moves the split, the initial weights, the order and the augmentation together. Each seed
 leaves one JSON beside this file; what is there is not done again. Weights and margin of the zoom
@@ -20,6 +20,7 @@ from ensemble_seg.zooming import LesionBox, PasteAndVote, ZoomIn
 
 EPOCHS = {"kvasir-seg": 12, "lgg-mri": 16, "phantoms": 12}
 MARGINS = {"kvasir-seg": "40x20x10", "lgg-mri": "20x10", "phantoms": "20x10"}
+BEFORE = "backbone=resnet18,encoder_weights=none,epochs=15,decay=False,augment=False"
 ZOOM_MARGINS = (4, 8, 12, 16, 24)  # pixels of the input
 SHARES = (0.25, 0.5, 0.75, 1.0)  # of the sampling model in the box
 
@@ -29,24 +30,15 @@ def main() -> None:
     parser.add_argument("dataset")
     parser.add_argument("seed", type=int)
     parser.add_argument("--data-dir")
-    parser.add_argument("--backbone", default="efficientnetlite0")
-    parser.add_argument("--start", default="imagenet")
-    parser.add_argument("--epochs", type=int)
-    parser.add_argument("--size", type=int, default=128)
-    parser.add_argument("--changes", default="decay=True,augment=True")
-    parser.add_argument("--only-main", action="store_true")
+    parser.add_argument("--before", action="store_true", help="main model of the earlier quick")
     parser.add_argument("--runs-dir", default="runs/start")
     options = parser.parse_args()
     name = Path(options.dataset).name
-    epochs = options.epochs or EPOCHS.get(name, 30)
+    settings = BEFORE if options.before else f"epochs={EPOCHS.get(name, 30)}"
     margin = MARGINS.get(name, "40x20x10")
-    preset = es.preset(
-        f"quick,size={options.size},backbone={options.backbone},encoder_weights={options.start},"
-        f"epochs={epochs},margin={margin},{options.changes},seed={options.seed}"
-    )
-    out = Path(__file__).parent / f"{name}_{preset.replace(seed=0).label}_{options.seed}.json"
-    if options.only_main:
-        out = out.with_name(f"main_{out.name}")
+    preset = es.preset(f"quick,{settings},margin={margin},seed={options.seed}")
+    network = "resnet18" if options.before else "lite0"
+    out = Path(__file__).parent / f"{name}_{network}_{options.seed}.json"
     if out.is_file():
         return
     data = es.load_dataset(options.dataset, options.data_dir, seed=options.seed)
@@ -54,7 +46,7 @@ def main() -> None:
     begin = time.monotonic()
     models = {"main": es.load_or_train("main", data, preset, options.runs_dir).model}
     seconds = {"main": time.monotonic() - begin}
-    if not options.only_main:
+    if not options.before:
         begin = time.monotonic()
         models["sampling"] = es.load_or_train("sampling", data, preset, options.runs_dir).model
         seconds["sampling"] = time.monotonic() - begin

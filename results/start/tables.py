@@ -24,7 +24,7 @@ def main() -> None:
     for file in sorted(Path(__file__).parent.glob("*.json")):
         found = json.loads(file.read_text())
         preset = ",".join(part for part in found["preset"].split(",") if "seed=" not in part)
-        alone = file.name.startswith("main_")
+        alone = "resnet18" in found["preset"]
         groups[found["data"], preset, alone].append(found)
     for (data, preset, alone), runs in groups.items():
         runs = sorted(runs, key=lambda run: run["seed"])
