@@ -9,7 +9,7 @@ from PIL import Image
 
 import ensemble_seg as es
 from ensemble_seg.datasets import all_pairs
-from ensemble_seg.zooming import LesionBox, PasteAndVote, ZoomIn
+from ensemble_seg.zooming import LesionBox, PasteAndVote, ZoomIn, zoomed
 
 SIZE = 32
 
@@ -90,6 +90,35 @@ def test_the_sampling_model_sees_the_box_and_is_not_asked_about_the_rest():
     expected[0, 8:22, 10:20] = 0.75  # the sampling model alone sees lesion in the margin
     expected[0, 10:20, 12:18] = 1
     np.testing.assert_allclose(lesion, expected, atol=1e-5)
+
+
+def test_of_one_image_at_the_size_of_the_network_it_is_the_same_by_hand():
+    """Core 10:20, 12:18; box with a margin of 2; the sampling model sees lesion all over it."""
+    model = es.zoom_ensemble(stub("bright", "main"), stub("all", "sampling"), (1, 3), margin=2)
+    image = np.zeros((SIZE, SIZE, 3), "uint8")
+    image[10:20, 12:18] = 255
+    probability, difference = zoomed(model, image)
+    vote, apart = np.zeros((SIZE, SIZE)), np.zeros((SIZE, SIZE))
+    vote[8:22, 10:20] = 0.75
+    apart[8:22, 10:20] = 1
+    vote[10:20, 12:18], apart[10:20, 12:18] = 1, 0
+    np.testing.assert_allclose(probability, vote, atol=1e-5)
+    np.testing.assert_allclose(difference, apart, atol=1e-5)
+    dark, nothing = zoomed(model, np.zeros((SIZE, SIZE, 3), "uint8"))
+    assert dark.max() == nothing.max() == 0
+
+
+def test_margins_and_weights_are_the_published_ones_where_none_are_given():
+    maps = np.zeros((1, 100, 100, 2), "float32")
+    maps[0, 12:40, 50:95, 1] = 1
+    for layer in (LesionBox(), es.zoom_ensemble(stub("all", "a"), stub("all", "b")).layers[2]):
+        assert layer.margin == (20, 10)
+    assert np.array(LesionBox()(maps)).tolist() == [[2, 30, 60, 95]]
+    whole, near = np.zeros((1, 4, 4, 2)), np.ones((1, 4, 4, 2))
+    found = np.array(PasteAndVote()([whole, near, np.array([[0.0, 0.0, 4.0, 4.0]])]))
+    np.testing.assert_allclose(found, 1 / 2.01, rtol=1e-6)
+    vote = es.zoom_ensemble(stub("all", "a"), stub("all", "b")).layers[-1]
+    assert vote.weights_given == (1.01, 1.0)
 
 
 def test_saved_it_is_one_file_and_loads_in_a_new_process_in_safe_mode(tmp_path, rng):

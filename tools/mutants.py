@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TESTS = {
     "losses": ("losses",),
     "sampling": ("sampling",),
-    "reading/windows": ("reading/windows",),
+    "reading/windows": ("reading/caching", "reading/windows"),
     "ensembling": ("ensembling", "views"),
     "zooming": ("zooming",),
     "evaluation": ("evaluation",),

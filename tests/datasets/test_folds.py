@@ -95,6 +95,27 @@ def test_strata_by_hand(toy):
             assert sum(share > 0.3 for share in tested) == 2
 
 
+def test_the_middle_lesion_is_a_small_one(toy):
+    # The median is 0.1: ten small lesions, five large ones, as many as there are folds.
+    shares = [0.1] * 10 + [0.5] * 5
+    for seed in range(10):
+        for fold in k_folds(toy(list(enumerate(shares))), 5, seed):
+            assert sorted(toy.shares[pair.mask] for pair in fold.test.pairs) == [0.1, 0.1, 0.5]
+
+
+def test_as_many_images_as_folds_are_a_stratum(toy):
+    shares = [0] * 5 + [0.1] * 5 + [0.5] * 5
+    for seed in range(10):
+        for fold in k_folds(toy(list(enumerate(shares))), 5, seed):
+            assert sorted(toy.shares[pair.mask] for pair in fold.test.pairs) == [0, 0.1, 0.5]
+
+
+def test_five_folds_from_seed_0_where_nothing_is_said(toy):
+    data = toy([(n, n % 3 / 10) for n in range(30)])
+    assert k_folds(data) == k_folds(data, 5, 0) != k_folds(data, 5, 1)
+    assert len(k_folds(data)) == 5
+
+
 def test_folds_of_groups_are_alike(toy):
     # 30 patients of 4 slices: 10 without a lesion, 10 with small, 10 with large ones in 2 slices.
     lesions = ((0, 0, 0, 0), (0, 0, 0.01, 0.02), (0, 0, 0.4, 0.5))

@@ -89,6 +89,21 @@ def test_one_part_alone_is_split_in_three(name, seed):
     assert {pair for part in parts.values() for pair in part} == set(TRAIN)
 
 
+def test_training_images_beside_those_of_no_part_are_split_together():
+    parts = complete_parts({"": TEST, "train": TRAIN})
+    assert {pair for part in parts.values() for pair in part} == {*TEST, *TRAIN}
+
+
+def test_as_many_groups_as_parts_are_enough():
+    assert [len(part) for part in split_by_group(pairs_of("aabbcc")).values()] == [2, 2, 2]
+
+
+def test_the_seed_is_0_where_none_is_given():
+    for given in ({"train": TRAIN}, {"train": TRAIN, "test": TEST}):
+        assert complete_parts(given) == complete_parts(given, 0) != complete_parts(given, 1)
+    assert split_by_group(TRAIN) == split_by_group(TRAIN, 0) != split_by_group(TRAIN, 1)
+
+
 def test_the_given_parts_are_not_changed():
     given = {"train": list(TRAIN), "validation": list(VALIDATION)}
     complete_parts(given)

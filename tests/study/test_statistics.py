@@ -130,6 +130,51 @@ def test_verdicts_by_the_rule():
     assert verdicts([made(0.02, 0.0155)] * 8) == ["undecided"] * 8
 
 
+def test_verdicts_at_their_limits():
+    def made(mean, low, high, error=0.001, seeds=10):
+        return Difference(mean, low, high, error, 0.0, seeds)
+
+    assert verdicts([made(0.02, 0.015, 0.025, 0.001, seeds=3)]) == ["supported"]
+    assert verdicts([made(0.01, 0.008, 0.012)]) == ["supported"]  # just what matters
+    for low, high in ((-0.01, 0.009), (-0.009, 0.01)):  # the ends of the range do not lie in it
+        assert verdicts([made(0.0, low, high, 0.1)]) == ["undecided"]
+
+
+def test_p_of_a_gain_by_hand():
+    def p(mean, error, seeds=10):
+        return statistics.p_gain_matters(Difference(mean, 0, 0, error, 0, seeds))
+
+    assert p(0.0, 0.005) == pytest.approx(0.0765525, abs=1e-6)  # t = 2, 9 degrees, two-sided
+    assert p(-0.005, 0.005, 3) == pytest.approx(0.0954660, abs=1e-6)  # t = 3, 2 degrees
+    assert p(0.01, 0.005) == p(0.02, 0.005) == p(0.01, 0) == p(0.02, 0) == 1.0
+    assert p(0.0, 0) == 0.0
+    assert statistics.p_different(Difference(0.01, 0, 0, 0.005, 0, 10)) == pytest.approx(
+        0.0765525, abs=1e-6
+    )
+    assert statistics.p_different(Difference(0.01, 0, 0, 0, 0, 10)) == 0.0
+    assert statistics.p_different(Difference(0.0, 0, 0, 0, 0, 10)) == 1.0
+
+
+def test_two_seeds_and_two_cases_are_enough_and_one_is_not():
+    # Differences 0.1 and 0.3: variance 0.02, error sqrt(0.02 / 2) = 0.1; t of 1 degree is 12.7062.
+    found = paired([0.5, 0.9], [0.4, 0.6], 0)
+    assert (found.error, found.high, found.seeds) == pytest.approx((0.1, 0.2 + 1.270620, 2))
+    with pytest.raises(ValueError, match="argument `arm`"):
+        paired([0.5], [0.4], 0)
+    with pytest.raises(ValueError, match="argument `arm`"):
+        paired([[0.5, 0.9]] * 2, [[0.4, 0.6]] * 2, 0)
+    with pytest.raises(ValueError, match="argument `ratio`"):
+        paired([0.5, 0.9], [0.4, 0.6], np.inf)
+    claim = statistics.probability_of_false_claim
+    # t = -0.2 / 0.1 = -2 with 1 degree: 1/2 - atan(2) / pi.
+    assert claim([0.5, 0.9], [0.4, 0.6]) == pytest.approx(0.5 - np.arctan(2) / np.pi)
+    assert claim([0.4, 0.6], [0.5, 0.9]) == pytest.approx(0.5 + np.arctan(2) / np.pi)
+    assert claim([0.5, 0.75], [0.75, 1.0]) == 1.0  # worse by the same in each case
+    for better, worse in (([0.5], [0.4]), ([0.5, 0.6], [0.4]), ([[0.5, 0.6]] * 2,) * 2):
+        with pytest.raises(ValueError, match="argument `better`"):
+            claim(better, worse)
+
+
 def test_arms_of_other_seeds_are_refused():
     with pytest.raises(ValueError, match="argument `arm`"):
         paired([0.1, 0.2], [0.1], 0.3)
