@@ -6,7 +6,7 @@ SETTINGS := PRESET DATASET DATA_DIR RUNS_DIR CACHE_DIR MIRROR
 DEFAULTS := env $(SETTINGS:%=-u ENSEMBLE_SEG_%)
 BENCHMARK := .venv/.benchmark-ready
 
-.PHONY: help setup notebooks test benchmark lab lint format refresh teacher address clean
+.PHONY: help setup notebooks test soak benchmark lab lint format refresh teacher address clean
 .DELETE_ON_ERROR:
 
 help:  ## show this list
@@ -29,6 +29,9 @@ test: lint  ## check the style, run the tests, run the notebooks with the smoke 
 	@runs=$$(mktemp -d) && trap 'rm -rf "$$runs"' EXIT INT TERM && $(DEFAULTS) \
 	  ENSEMBLE_SEG_PRESET=smoke ENSEMBLE_SEG_RUNS_DIR="$$runs" $(RUN) -m pytest \
 	  -p no:cacheprovider --nbval-lax --nbval-current-env --nbval-cell-timeout=600 -x notebooks
+
+soak: $(READY)  ## kill, damage and fill up by the hundred, half an hour: docs/RELIABILITY.md
+	@$(DEFAULTS) $(RUN) tools/soak.py
 
 benchmark: $(BENCHMARK)  ## measure speed and memory beside the published stack: benchmarks/REPORT.md
 	@$(DEFAULTS) $(RUN) -m benchmarks
