@@ -1,4 +1,4 @@
-"""A silent loss of quality: the quick preset has to reach its score. Slow, so not run every time."""
+"""The quick preset has to reach its score, so that a silent loss of quality is noticed."""
 
 import numpy as np
 import pytest

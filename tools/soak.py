@@ -1,6 +1,6 @@
 """Damage by the hundred: what was tried and what held goes to docs/RELIABILITY.md.
 
-    python tools/soak.py            # about an hour
+    python tools/soak.py            # half an hour
     python tools/soak.py --tenth    # a tenth of each
 
 Each part stops at the first thing that does not hold.
