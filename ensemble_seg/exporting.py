@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from .common.errors import invalid
-from .common.files import clear_disk_errors, whole
+from .common.files import PARTIAL, clear_disk_errors, whole
 from .datasets import Split, load_dataset
 from .datasets.dataset import given_parts
 from .datasets.splits import complete_parts
@@ -136,7 +136,7 @@ def export_model(
     expected = keras.ops.convert_to_numpy(model(images, training=False))
     with clear_disk_errors(path, "Nothing was written."):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=PARTIAL) as folder:
             written = Path(folder) / path.name
             _write_network(model, written, format)
             if _is_installed(runtime):
