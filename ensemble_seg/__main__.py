@@ -140,6 +140,11 @@ def _parser() -> argparse.ArgumentParser:
     use.add_argument("images", type=_path, help="a folder of images of any size, or one of them")
     use.add_argument("--out", type=_path, default=Path("predictions"), help="(%(default)s)")
     use.add_argument("--model", type=_path, help="a saved model; the trained ensemble by default")
+    use.add_argument(
+        "--engine",
+        choices=("keras", "onnx", "openvino"),
+        help="what computes the networks (openvino where it is installed and pays, else keras)",
+    )
     written = add(commands.export)
     written.add_argument("model", type=_path, metavar="MODEL", help="a saved model (.keras)")
     written.add_argument("--format", choices=("onnx", "openvino", "litert"), default="onnx")

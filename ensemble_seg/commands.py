@@ -145,6 +145,9 @@ def predict(options: argparse.Namespace) -> None:
 
     if options.zoom and (options.model or options.eight_views):
         raise ValueError("--zoom: expected the two trained models, without --model, --eight-views.")
+    if options.eight_views and options.engine not in (None, "keras"):
+        raise ValueError(f"--engine {options.engine}: expected keras with --eight-views.")
+    engine = "keras" if options.eight_views else options.engine
     if options.model is None:
         data, preset = _experiment(options)
         runs = _trained(data, preset, options).values()
@@ -158,7 +161,7 @@ def predict(options: argparse.Namespace) -> None:
         network, files = load_model(options.model), [options.model]
     if options.eight_views:
         network = eight_views(network)
-    number = predict_folder(network, options.images, options.out, tqdm, files)
+    number = predict_folder(network, options.images, options.out, tqdm, files, engine)
     images = "1 image" if number == 1 else f"{number} images"
     print(f"{images}: masks/, overlays/ and disagreement/ in {options.out.absolute()}")
 

@@ -3,7 +3,8 @@
 import csv
 import importlib.util
 import tempfile
-from collections.abc import Iterable
+import warnings
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import keras
@@ -126,7 +127,7 @@ def export_model(
     if format not in FORMATS:
         raise invalid("format", f"one of {', '.join(FORMATS)}", format)
     ending, writers, runtime = FORMATS[format]
-    if missing := [name for name in writers if not _is_installed(name)]:
+    if missing := [name for name in writers if not is_installed(name)]:
         raise RuntimeError(
             f"format {format}: {' and '.join(missing)} is not installed. "
             f"Run: pip install {' '.join(dict.fromkeys([*writers, runtime]))}"
@@ -139,20 +140,23 @@ def export_model(
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=PARTIAL) as folder:
             written = Path(folder) / path.name
             _write_network(model, written, format)
-            if _is_installed(runtime):
+            if is_installed(runtime):
                 difference = _difference(written, format, images, expected)
             for file in sorted(written.parent.iterdir()):  # .bin before .xml
                 file.replace(path.with_suffix(file.suffix))
     return path, difference
 
 
-def _is_installed(package: str) -> bool:
+def is_installed(package: str) -> bool:
+    """Say whether a package can be imported, without importing it."""
     return importlib.util.find_spec(package) is not None
 
 
 def _write_network(model: keras.Model, path: Path, format: str) -> None:
     try:
-        model.export(str(path), format=format, verbose=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # tf2onnx of numpy
+            model.export(str(path), format=format, verbose=False)
     except OSError:
         raise
     except Exception as error:  # each converter raises its own kinds
@@ -169,10 +173,14 @@ def _three_phantoms(size: int) -> np.ndarray:
     return np.stack(images).astype("float32")
 
 
+def opened(path: Path, format: str) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a function from images to softmax maps, which a written network computes."""
+    return {"onnx": _onnx, "openvino": _openvino, "litert": _litert}[format](path)
+
+
 def _difference(path: Path, format: str, images: np.ndarray, expected: np.ndarray) -> float:
     """Return the largest difference from the expected probabilities; raise where it is large."""
-    run = {"onnx": _run_onnx, "openvino": _run_openvino, "litert": _run_litert}[format]
-    difference = float(np.abs(run(path, images) - expected).max())
+    difference = float(np.abs(opened(path, format)(images) - expected).max())
     if not difference <= AGREEMENT:
         raise RuntimeError(
             f"{path.name}: its probabilities differ from Keras' by up to {difference:.2g}, more "
@@ -181,27 +189,32 @@ def _difference(path: Path, format: str, images: np.ndarray, expected: np.ndarra
     return difference
 
 
-def _run_onnx(path: Path, images: np.ndarray) -> np.ndarray:
+def _onnx(path: Path) -> Callable:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
-    return session.run(None, {session.get_inputs()[0].name: images})[0]
+    name = session.get_inputs()[0].name
+    return lambda images: session.run(None, {name: images})[0]
 
 
-def _run_openvino(path: Path, images: np.ndarray) -> np.ndarray:
+def _openvino(path: Path) -> Callable:
     import openvino
 
     network = openvino.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    return network(images)[0]
+    return lambda images: network(images)[0]
 
 
-def _run_litert(path: Path, images: np.ndarray) -> np.ndarray:
+def _litert(path: Path) -> Callable:
     import tensorflow as tf
 
     network = tf.lite.Interpreter(model_content=path.read_bytes())
-    given, maps = network.get_input_details()[0], network.get_output_details()[0]
-    network.resize_tensor_input(given["index"], images.shape)
-    network.allocate_tensors()
-    network.set_tensor(given["index"], images)
-    network.invoke()
-    return network.get_tensor(maps["index"])
+    given, maps = network.get_input_details()[0]["index"], network.get_output_details()[0]["index"]
+
+    def run(images: np.ndarray) -> np.ndarray:
+        network.resize_tensor_input(given, images.shape)
+        network.allocate_tensors()
+        network.set_tensor(given, images)
+        network.invoke()
+        return network.get_tensor(maps)
+
+    return run

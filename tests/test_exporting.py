@@ -69,7 +69,8 @@ def test_a_zoom_ensemble_of_real_networks(format, tmp_path):
 
 
 def test_another_network_than_keras_is_not_kept(monkeypatch, tmp_path):
-    monkeypatch.setattr(exporting, "_run_onnx", lambda path, images: np.zeros((3, SIZE, SIZE, 2)))
+    zeros = lambda images: np.zeros((3, SIZE, SIZE, 2))  # noqa: E731
+    monkeypatch.setattr(exporting, "opened", lambda path, format: zeros)
     with pytest.raises(RuntimeError, match=r"model.onnx: its probabilities differ from Keras'"):
         exported(small_unet(0), tmp_path, "model")
     assert not list(tmp_path.iterdir())
@@ -78,7 +79,7 @@ def test_another_network_than_keras_is_not_kept(monkeypatch, tmp_path):
 def test_an_unknown_format_and_a_missing_package(monkeypatch, tmp_path):
     with pytest.raises(ValueError, match=r"`format`\. Expected one of onnx, openvino, litert"):
         export_model(small_unet(0), tmp_path / "model", "tflite")
-    monkeypatch.setattr(exporting, "_is_installed", lambda name: name != "tf2onnx")
+    monkeypatch.setattr(exporting, "is_installed", lambda name: name != "tf2onnx")
     expected = r"tf2onnx is not installed\. Run: pip install onnx tf2onnx onnxruntime"
     with pytest.raises(RuntimeError, match=expected):
         export_model(small_unet(0), tmp_path / "model")

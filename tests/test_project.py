@@ -57,6 +57,7 @@ TESTED_ELSEWHERE = {
     "keeping/states": "test_damaged_runs",
     "keeping/stops": "test_stops",
     "reading/pairs": "datasets/test_dataset",
+    "predicting/engines": "test_predicting",
     "predicting/folders": "test_predicting",
     "predicting/scoring": "test_predicting",
     "predicting/segmenter": "test_predicting",
@@ -88,7 +89,9 @@ MAY_SEE = {
     "reading": {"common", "presets"},
     "datasets": {"common", "presets", "reading"},
     "fetching": {"common", "datasets"},
-    "predicting": {"common", "datasets", "ensembling", "evaluation", "reading", "zooming"},
+    "predicting": {
+        "common", "datasets", "ensembling", "evaluation", "exporting", "reading", "zooming",
+    },
     "inspection": {
         "common", "datasets", "encoders", "hardware", "keeping", "plots", "presets", "reading",
         "sampling",

@@ -27,6 +27,7 @@ def predict_folder(
     out: str | Path,
     progress: Callable = iter,
     model_files: Sequence[Path] = (),
+    engine: str | None = None,
 ) -> int:
     """Write masks/, overlays/ and disagreement/ for every image of a folder, as PNG.
 
@@ -41,7 +42,9 @@ def predict_folder(
             `datasets.inputs.input_images` tells; what is not read is printed.
         out: folder to write to; made where missing.
         progress: wraps the list of files, tqdm say.
-        model_files: what the model was read from, for predictions.json.
+        model_files: what the model was read from, for predictions.json and other engines.
+        engine: "keras", "onnx", "openvino"; None for the one that is likely to be done first. See
+            `engines.chosen_engine`.
 
     Returns:
         The number of images.
@@ -59,14 +62,18 @@ def predict_folder(
     _require_readable(files)
     for note in notes:
         print(note)
+    segment = Segmenter(model, len(files), engine, model_files)
+    if segment.engine != "keras":
+        print(f"The networks are computed by {segment.engine}, in float32.")
     about = {
         "made by": "python -m ensemble_seg predict",
         "model": model.name,
+        "engine": segment.engine,
         "model files": {str(file): file_hash(file) for file in model_files},
         "images": str(folder),
     }
     with results_folder(out, about) as results, ThreadPoolExecutor() as threads:
-        done = _segment_files(Segmenter(model, len(files)), files, results, threads)
+        done = _segment_files(segment, files, results, threads)
         for _ in progress(files):
             next(done)
         next(done, None)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import keras
@@ -12,6 +13,7 @@ from ..common.errors import invalid
 from ..ensembling import ensemble_members
 from ..reading.images import resize_image
 from ..zooming import PasteAndVote, is_zoom, zoom_members
+from .engines import chosen_engine, networks
 
 BAND = 64  # rows of a map enlarged at once: they stay in the processor's cache
 MANY = 6  # images for which it pays to compile a network
@@ -44,15 +46,27 @@ class Segmenter:
         model: from `unet`, `build_ensemble` or `zoom_ensemble`.
         number: how many images are to come: for many of them the networks are compiled first,
             which takes a second or two and makes each call about five times as fast.
+        engine: what computes the networks; see `engines.chosen_engine`.
+        files: of the models, which another engine than Keras needs.
     """
 
-    def __init__(self, model: keras.Model, number: int = 1):
+    def __init__(
+        self,
+        model: keras.Model,
+        number: int = 1,
+        engine: str | None = "keras",
+        files: Sequence[Path] = (),
+    ):
         self.size, self.find = model.input_shape[1], None
         if is_zoom(model):
             members, self.find, self.vote = zoom_members(model)
         else:
             members, self.vote = ensemble_members(model)
-        self.networks = [_network(member, compiled=number >= MANY) for member in members]
+        self.engine = chosen_engine(engine, files, len(members), number)
+        if self.engine == "keras":
+            self.networks = [_network(member, compiled=number >= MANY) for member in members]
+        else:
+            self.networks = networks(self.engine, members, files)
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[Prediction]:
         """Segment images, (H, W, 3) uint8 RGB each; their sizes may differ."""
