@@ -536,6 +536,51 @@ def _(folder, patch, capsys):
 
 
 @case(
+    "a manifest with A0.PNG for a0.png, and accents stored in the other way",
+    "read where there is no other choice, with a note",
+    "{folder}/manifest.csv: 4 names are spelled otherwise than their files (case, or how accents "
+    "are stored): 'a0.png' is taken for 'A0.PNG'.",
+)
+def _(folder, patch, capsys):
+    apart, joined = (unicodedata.normalize(form, "L\u00e4sion") for form in ("NFD", "NFC"))
+    pairs(folder, stems=["a0", "a1", f"{apart} 1", f"{joined} 2"])
+    names = ["A0.PNG", "a1.png", f"{joined} 1.png", f"{joined} 2.png"]
+    lines = [f"images/{name},masks/{name.lower()}" for name in names]
+    table(folder, "image,mask", *lines)
+    images = [row[0] for row in listed(folder)[""]]
+    assert images == ["a0.png", "a1.png", f"{apart} 1.png", f"{joined} 2.png"]
+    return note(folder)
+
+
+@case(
+    "a manifest with a0.PNG where a0.png and A0.png are there",
+    "refused",
+    "{folder}/manifest.csv, line 2: no image file 'images/a0.PNG'.",
+)
+def _(folder, patch, capsys):
+    pairs(folder, stems=["a0", "A0"])
+    return problem(table(folder, "image,mask", "images/a0.PNG,masks/a0.png"))
+
+
+@case(
+    "an image of a manifest that is a link to another one",
+    "read; `check` tells it as it tells a copy",
+    "a0.png (train) and b.png (test): the same file, byte for byte, across parts.",
+)
+def _(folder, patch, capsys):
+    real(folder, ("a0", "a1", "a2"))
+    save(folder / "masks" / "b.png", MASK)
+    (folder / "images" / "b.png").symlink_to(folder / "images" / "a0.png")
+    for number, name in enumerate(("a1", "a2")):
+        save(folder / "images" / f"{name}.png", IMAGE + np.uint8(number + 1))
+    names = {"a0": "train", "a1": "train", "a2": "validation", "b": "test"}
+    lines = [f"images/{name}.png,masks/{name}.png,{part}" for name, part in names.items()]
+    table(folder, "image,mask,split", *lines)
+    (said,) = [text for text in es.inspect_dataset(folder).warnings if "byte for byte" in text]
+    return said
+
+
+@case(
     "one mask for every row of a manifest",
     "read, with a warning",
     "{folder}/manifest.csv: masks of several images, up to 10: masks/a0.png. Look at them.",

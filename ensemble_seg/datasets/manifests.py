@@ -9,6 +9,7 @@ from pathlib import Path
 from ..reading.images import image_names
 from ..reading.pairs import Pair
 from .columns import Columns, find_columns
+from .naming import folded
 from .pairing import Listing
 from .splits import SPLITS
 from .unread import shortened
@@ -33,10 +34,11 @@ def from_manifest(manifest: Path) -> Listing:
     """Read a CSV table with the columns image, mask, and, if you like, group and split.
 
     Names of columns are taken in any case, and separated by commas, semicolons or tabs. Paths are
-    relative to the table's folder. Where group is empty the image is a group of its own. split is
-    train, validation (or val, valid) or test, in each row or in none. Other columns that look like
-    groups (patient) or splits (subset) are used, or refused where it is not clear how; see
-    `columns.find_columns`.
+    relative to the table's folder; a name that differs from its file's in case only, or in how
+    accents are stored, is taken for it where there is no other. Where group is empty the image is a
+    group of its own. split is train, validation (or val, valid) or test, in each row or in none.
+    Other columns that look like groups (patient) or splits (subset) are used, or refused where it
+    is not clear how; see `columns.find_columns`.
     """
     try:
         header, rows = _table(manifest)
@@ -45,8 +47,9 @@ def from_manifest(manifest: Path) -> Listing:
         return Listing({}, [f"{manifest}: {error}"])
     parts: dict[str, list[Pair]] = {}
     problems: list[str] = []
+    files = _Files(manifest.parent)
     for number, cells in rows:
-        problem, pair = _pair(manifest.parent, cells, columns)
+        problem, pair = _pair(files, cells, columns)
         if problem:
             problems.append(f"{manifest}, line {number}: {problem}")
             continue
@@ -58,7 +61,7 @@ def from_manifest(manifest: Path) -> Listing:
             "row, or to none."
         )
     problems += _doubled_images(manifest, parts)
-    notes = [f"{manifest}: {note}" for note in columns.notes]
+    notes = [f"{manifest}: {note}" for note in (*columns.notes, *files.notes())]
     return Listing(parts, problems, notes + _shared_masks(manifest, parts) + _unlisted(parts))
 
 
@@ -92,14 +95,71 @@ def _table(manifest: Path) -> tuple[list[str], list[Row]]:
     return header, [(number, cells + [""] * (len(header) - len(cells))) for number, cells in rows]
 
 
-def _pair(folder: Path, cells: list[str], columns: Columns) -> tuple[str, Pair | None]:
+class _Files:
+    """Finds the files that cells name; each folder is listed once, which is faster than asking."""
+
+    def __init__(self, folder: Path):
+        self.folder = str(folder)
+        self.listed: dict[str, set[str]] = {}
+        self.spelled: dict[str, dict[str, list[str]]] = {}
+        self.others: dict[str, str] = {}
+
+    def find(self, cell: str) -> str | None:
+        """Return the file that a cell names: as it stands, without blanks, or as on Windows."""
+        bare = cell.strip()
+        for way in dict.fromkeys((cell, bare, bare.replace("\\", "/"))):
+            path = os.path.join(self.folder, way)  # noqa: PTH118
+            if way[:1] == "~" or "./" in way or "//" in way:
+                path = str(Path(self.folder) / Path(way).expanduser())
+            folder, name = os.path.split(path)
+            if name in self._names(folder):
+                return path
+        return self._otherwise(path)
+
+    def notes(self) -> list[str]:
+        """Return a message if names differ from those of their files."""
+        if not self.others:
+            return []
+        one, other = next(iter(self.others.items()))
+        return [
+            f"{len(self.others)} names are spelled otherwise than their files (case, or how "
+            f"accents are stored): '{other}' is taken for '{one}'."
+        ]
+
+    def _names(self, folder: str) -> set[str]:
+        if folder not in self.listed:
+            try:
+                with os.scandir(folder) as entries:
+                    files = {entry.name for entry in entries if _is_file(entry)}
+            except (OSError, ValueError):
+                files = set()
+            self.listed[folder] = files
+        return self.listed[folder]
+
+    def _otherwise(self, path: str) -> str | None:
+        folder, name = os.path.split(path)
+        if folder not in self.spelled:
+            self.spelled[folder] = defaultdict(list)
+            for other in self._names(folder):
+                self.spelled[folder][folded(other)].append(other)
+        found = self.spelled[folder].get(folded(name), ())
+        if len(found) != 1:
+            return None
+        self.others[name] = found[0]
+        return str(Path(folder) / found[0])
+
+
+def _is_file(entry: os.DirEntry) -> bool:
+    return entry.is_file(follow_symlinks=False) or (entry.is_symlink() and Path(entry).is_file())
+
+
+def _pair(files: _Files, cells: list[str], columns: Columns) -> tuple[str, Pair | None]:
     """Return what is wrong with a row, or its pair."""
     paths = []
     for name, column in (("image", columns.image), ("mask", columns.mask)):
-        cell = cells[column]
-        paths.append(_path(folder, cell))
-        if not cell.strip() or not paths[-1].is_file():
-            return f"no {name} file '{cell}'.", None
+        paths.append(files.find(cells[column]))
+        if paths[-1] is None:
+            return f"no {name} file '{cells[column]}'.", None
     if paths[0] == paths[1]:
         return f"image and mask are the same file '{cells[columns.image]}'.", None
     split = columns.split_of(cells)
@@ -109,26 +169,19 @@ def _pair(folder: Path, cells: list[str], columns: Columns) -> tuple[str, Pair |
     return "", Pair(*paths, columns.group_of(cells) or cells[columns.image])
 
 
-def _path(folder: Path, cell: str) -> Path:
-    """Return the file that a cell names: as it stands, without blanks, or as Windows writes it."""
-    ways = (cell, cell.strip(), cell.strip().replace("\\", "/"))
-    paths = [folder / Path(way).expanduser() for way in ways]
-    return next((path for path in paths if path.is_file()), paths[0])
-
-
 def _doubled_images(manifest: Path, parts: dict[str, list[Pair]]) -> list[str]:
-    images = [pair.image for pairs in parts.values() for pair in pairs]
-    counts = Counter(Path(os.path.relpath(image, manifest.parent)).as_posix() for image in images)
+    counts = Counter(os.path.normpath(pair.names[0]) for pairs in parts.values() for pair in pairs)
+    doubled = {image: count for image, count in counts.items() if count > 1}
     return [
-        f"{manifest}: image '{name}' appears in {count} rows. Keep one."
-        for name, count in counts.items()
-        if count > 1
+        f"{manifest}: image '{Path(os.path.relpath(image, manifest.parent)).as_posix()}' appears "
+        f"in {count} rows. Keep one."
+        for image, count in doubled.items()
     ]
 
 
 def _shared_masks(manifest: Path, parts: dict[str, list[Pair]]) -> list[str]:
-    masks = Counter(str(pair.mask) for pairs in parts.values() for pair in pairs)
-    shared = [Path(mask) for mask, count in masks.items() if count > 1]
+    masks = Counter(pair.names[1] for pairs in parts.values() for pair in pairs)
+    shared = [mask for mask, count in masks.items() if count > 1]
     if not shared:
         return []
     (_, most), *_ = masks.most_common(1)
@@ -140,11 +193,12 @@ def _unlisted(parts: dict[str, list[Pair]]) -> list[str]:
     """Name the image files beside those of a manifest that appear in none of its rows."""
     listed = defaultdict(set)
     for pair in (pair for pairs in parts.values() for pair in pairs):
-        for path in pair[:2]:
-            listed[path.parent].add(path.name)
+        for path in pair.names:
+            folder, name = os.path.split(path)
+            listed[folder].add(name)
     notes = []
     for folder, names in listed.items():
-        others = [name for name in image_names(folder) if name not in names]
+        others = [name for name in image_names(Path(folder)) if name not in names]
         if others:
             notes.append(
                 f"{folder}: not read: {len(others)} image files that appear in no row of the "

@@ -22,6 +22,7 @@ from ..reading.checking import require_size
 from ..reading.images import open_picture, orientation, picture_size, small_image
 from ..reading.lesion_values import LesionValues, chosen_lesion_values
 from ..reading.masks import mixed_marks, read_mask_file
+from ..reading.refusing import unreadable
 from .duplicates import Near, group_duplicates, near_duplicates, same_files, thumbnail
 from .readiness import Seen, lesion_problems
 from .records import Inspection, Record
@@ -165,7 +166,7 @@ def _read(record: Record, values: LesionValues | None) -> None:
             read()
         except Exception as error:
             named = str(error).startswith(str(path))
-            record.problems.append(str(error) if named else f"{path}: cannot be read ({error}).")
+            record.problems.append(str(error if named else unreadable(path, error)))
 
 
 def _read_image(record: Record) -> None:

@@ -49,7 +49,7 @@ def unreadable(path: str | Path, reason: object) -> ValueError:
         text = "its content is of no known image format"
     elif isinstance(reason, Image.DecompressionBombError):
         text = f"it has far more pixels than the {Image.MAX_IMAGE_PIXELS:,} that are decoded"
-    elif "truncated" in text:
+    elif "truncated" in text.lower() or "incomplete checksum" in text:
         text = "it breaks off"
     text = textwrap.shorten(text.partition(". ")[0], LONGEST)
     return ValueError(
