@@ -6,11 +6,11 @@ SETTINGS := PRESET DATASET DATA_DIR RUNS_DIR CACHE_DIR MIRROR
 DEFAULTS := env $(SETTINGS:%=-u ENSEMBLE_SEG_%)
 BENCHMARK := .venv/.benchmark-ready
 
-.PHONY: help setup notebooks test benchmark lab lint format refresh address clean
+.PHONY: help setup notebooks test test-matrix benchmark lab lint format refresh address clean
 .DELETE_ON_ERROR:
 
 help:  ## show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1@\2/p' Makefile | awk -F@ '{printf "%-16s%s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1@\2/p' Makefile | awk -F@ '{printf "%-18s%s\n", $$1, $$2}'
 
 setup: $(READY)  ## make .venv with the versions of requirements.txt
 $(READY): requirements.txt pyproject.toml
@@ -29,6 +29,9 @@ test: lint  ## check the style, run the tests, run the notebooks with the smoke 
 	@runs=$$(mktemp -d) && trap 'rm -rf "$$runs"' EXIT INT TERM && $(DEFAULTS) \
 	  ENSEMBLE_SEG_PRESET=smoke ENSEMBLE_SEG_RUNS_DIR="$$runs" $(RUN) -m pytest \
 	  -p no:cacheprovider --nbval-lax --nbval-current-env --nbval-cell-timeout=600 -x notebooks
+
+test-matrix: $(READY)  ## run the tests with all supported Pythons, oldest and newest TensorFlow and Keras
+	@$(RUN) tools/matrix.py
 
 benchmark: $(BENCHMARK)  ## measure speed and memory beside the published stack: benchmarks/REPORT.md
 	@$(DEFAULTS) $(RUN) -m benchmarks
@@ -53,6 +56,6 @@ refresh: $(READY)  ## store the outputs in the notebooks that make test compares
 address: $(READY)  ## write pyproject's repository address into README and notebooks
 	@$(RUN) tools/notebooks.py address
 
-clean:  ## remove .venv, .venv-published and caches; runs/ stays
-	@rm -rf .venv .venv-published build dist .pytest_cache .ruff_cache .hypothesis
+clean:  ## remove all environments and caches; runs/ stays
+	@rm -rf .venv .venv-published .venv-matrix build dist .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
