@@ -131,26 +131,32 @@ def main() -> None:
     chosen = random.Random(options.seed).sample(known, min(options.count, len(known)))
     print(f"{len(chosen)} of {len(known)} mutants, seed {options.seed}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        tree = _copied_tree(Path(folder))
-        limits = {name: _require_passed(tree, name) for name in dict(chosen)}
-        sys.dont_write_bytecode = True  # a mutant would be taken for the next of the same second
-        os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-        killed, survivors = collections.Counter(), []
-        for name, mutant in sorted(chosen, key=lambda each: (each[0], each[1].line)):
-            (tree / f"{name}.py").write_text(mutated(sources[name], mutant), "utf-8")
-            if _passes(tree, name, limits[name]):
-                survivors.append(f"{name}:{mutant.line}: {mutant.before} -> {mutant.after}")
-                print(f"  survives: {survivors[-1]}", flush=True)
-            else:
-                killed[name] += 1
-            tried = killed.total() + len(survivors)
-            print(f"{tried} of {len(chosen)}", end="\r", file=sys.stderr, flush=True)
-            (tree / f"{name}.py").write_text(sources[name], "utf-8")
+        survived = _survivors(Path(folder), sources, chosen)
     totals = collections.Counter(name for name, _ in chosen)
     print("\n| file | killed | of |\n|---|---|---|")
     for name, total in sorted(totals.items()):
-        print(f"| {name} | {killed[name]} | {total} |")
-    print(f"| all | {killed.total()} | {totals.total()} |")
+        print(f"| {name} | {total - survived[name]} | {total} |")
+    print(f"| all | {len(chosen) - survived.total()} | {len(chosen)} |")
+
+
+def _survivors(folder: Path, sources: dict[str, str], chosen: list) -> collections.Counter:
+    """Print the mutants that pass the tests of their file; return how many of each file do."""
+    tree = _copied_tree(folder)
+    limits = {name: _require_passed(tree, name) for name in dict(chosen)}
+    sys.dont_write_bytecode = True  # a mutant would be taken for the next of the same second
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    survived = collections.Counter()
+    ordered = sorted(chosen, key=lambda each: (each[0], each[1].line))
+    for number, (name, mutant) in enumerate(ordered, start=1):
+        (tree / f"{name}.py").write_text(mutated(sources[name], mutant), "utf-8")
+        if _passes(tree, name, limits[name]):
+            survived[name] += 1
+            print(
+                f"  survives: {name}:{mutant.line}: {mutant.before} -> {mutant.after}", flush=True
+            )
+        (tree / f"{name}.py").write_text(sources[name], "utf-8")
+        print(f"{number} of {len(chosen)}", end="\r", file=sys.stderr, flush=True)
+    return survived
 
 
 def _copied_tree(folder: Path) -> Path:
