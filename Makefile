@@ -6,11 +6,11 @@ SETTINGS := PRESET DATASET DATA_DIR RUNS_DIR CACHE_DIR MIRROR
 DEFAULTS := env $(SETTINGS:%=-u ENSEMBLE_SEG_%)
 BENCHMARK := .venv/.benchmark-ready
 
-.PHONY: help setup notebooks test soak benchmark lab lint format refresh teacher address clean
+.PHONY: help setup notebooks test test-matrix soak benchmark lab lint format refresh teacher address clean
 .DELETE_ON_ERROR:
 
 help:  ## show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1@\2/p' Makefile | awk -F@ '{printf "%-16s%s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1@\2/p' Makefile | awk -F@ '{printf "%-18s%s\n", $$1, $$2}'
 
 setup: $(READY)  ## make .venv with the versions of requirements.txt
 $(READY): requirements.txt pyproject.toml
@@ -32,6 +32,9 @@ test: lint  ## check the style, run the tests, run the notebooks with the smoke 
 
 soak: $(READY)  ## kill, damage and fill up by the hundred, half an hour: docs/RELIABILITY.md
 	@$(DEFAULTS) $(RUN) tools/soak.py
+
+test-matrix: $(READY)  ## run the tests with all supported Pythons, oldest and newest TensorFlow and Keras
+	@$(RUN) tools/matrix.py
 
 benchmark: $(BENCHMARK)  ## measure speed and memory beside the published stack: benchmarks/REPORT.md
 	@$(DEFAULTS) $(RUN) -m benchmarks
@@ -60,6 +63,6 @@ teacher: $(READY)  ## write the teacher's edition of the notebooks to runs/teach
 address: $(READY)  ## write pyproject's repository address into README and notebooks
 	@$(RUN) tools/notebooks.py address
 
-clean:  ## remove .venv, .venv-published and caches; runs/ stays
-	@rm -rf .venv .venv-published build dist .pytest_cache .ruff_cache .hypothesis
+clean:  ## remove all environments and caches; runs/ stays
+	@rm -rf .venv .venv-published .venv-matrix build dist .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -141,6 +141,17 @@ def test_known_good_versions_are_allowed_by_pyproject(python):
             assert needed.specifier.contains(versions[needed.name]), line
 
 
+def test_the_matrix_begins_at_the_oldest_versions_of_pyproject(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    import matrix
+
+    needed = {Requirement(line).name: Requirement(line) for line in PROJECT["dependencies"]}
+    pythons = [row.split()[-1] for row in PROJECT["classifiers"] if "Python :: 3" in row]
+    assert list(matrix.OLDEST) == pythons
+    assert needed["tensorflow"].specifier == f">={min(matrix.OLDEST.values())}"
+    assert needed["keras"].specifier == f">={matrix.OLDEST_KERAS}"
+
+
 def test_one_version():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert PROJECT["version"] == es.__version__ == str(citation["version"])

@@ -6,6 +6,8 @@ Changes one place of a file at a time, in a copy of the package, and runs the te
 import argparse
 import ast
 import collections
+import contextlib
+import importlib
 import os
 import random
 import shutil
@@ -19,16 +21,20 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = {
-    "losses": ("losses",),
-    "sampling": ("sampling",),
-    "reading/windows": ("reading/caching", "reading/windows"),
-    "ensembling": ("ensembling", "views"),
-    "zooming": ("zooming",),
-    "evaluation": ("evaluation",),
-    "study/statistics": ("study/statistics",),
-    "datasets/splits": ("datasets/splits",),
-    "datasets/folds": ("datasets/folds",),
+    "losses": ("test_losses",),
+    "sampling": ("test_sampling",),
+    "reading/windows": ("reading/test_caching", "reading/test_windows"),
+    "ensembling": ("test_ensembling", "test_views"),
+    "zooming": ("test_zooming",),
+    "evaluation": ("test_evaluation",),
+    "study/statistics": ("study/test_statistics",),
+    "datasets/splits": ("datasets/test_splits",),
+    "datasets/folds": ("datasets/test_folds",),
 }
+TESTS = {
+    name: tuple(ROOT / "tests" / f"{test}.py" for test in tests) for name, tests in TESTS.items()
+}
+FOREIGN = ("hypothesis", "keras", "pytest", "scipy", "skimage", "sklearn", "tensorflow")
 OPERATORS = [
     (ast.Lt, ast.LtE), (ast.Gt, ast.GtE), (ast.Eq, ast.NotEq), (ast.Is, ast.IsNot),
     (ast.In, ast.NotIn), (ast.Add, ast.Sub), (ast.Mult, ast.Div), (ast.FloorDiv, ast.Div),
@@ -125,22 +131,32 @@ def main() -> None:
     chosen = random.Random(options.seed).sample(known, min(options.count, len(known)))
     print(f"{len(chosen)} of {len(known)} mutants, seed {options.seed}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        tree = _copied_tree(Path(folder))
-        limits = {name: _require_passed(tree, name) for name in dict(chosen)}
-        killed, survivors = collections.Counter(), []
-        for name, mutant in sorted(chosen, key=lambda each: (each[0], each[1].line)):
-            (tree / f"{name}.py").write_text(mutated(sources[name], mutant), "utf-8")
-            if _passes(tree, name, limits[name]):
-                survivors.append(f"{name}:{mutant.line}: {mutant.before} -> {mutant.after}")
-                print(f"  survives: {survivors[-1]}", flush=True)
-            else:
-                killed[name] += 1
-            (tree / f"{name}.py").write_text(sources[name], "utf-8")
+        survived = _survivors(Path(folder), sources, chosen)
     totals = collections.Counter(name for name, _ in chosen)
     print("\n| file | killed | of |\n|---|---|---|")
     for name, total in sorted(totals.items()):
-        print(f"| {name} | {killed[name]} | {total} |")
-    print(f"| all | {killed.total()} | {totals.total()} |")
+        print(f"| {name} | {total - survived[name]} | {total} |")
+    print(f"| all | {len(chosen) - survived.total()} | {len(chosen)} |")
+
+
+def _survivors(folder: Path, sources: dict[str, str], chosen: list) -> collections.Counter:
+    """Print the mutants that pass the tests of their file; return how many of each file do."""
+    tree = _copied_tree(folder)
+    limits = {name: _require_passed(tree, name) for name in dict(chosen)}
+    sys.dont_write_bytecode = True  # a mutant would be taken for the next of the same second
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    survived = collections.Counter()
+    ordered = sorted(chosen, key=lambda each: (each[0], each[1].line))
+    for number, (name, mutant) in enumerate(ordered, start=1):
+        (tree / f"{name}.py").write_text(mutated(sources[name], mutant), "utf-8")
+        if _passes(tree, name, limits[name]):
+            survived[name] += 1
+            print(
+                f"  survives: {name}:{mutant.line}: {mutant.before} -> {mutant.after}", flush=True
+            )
+        (tree / f"{name}.py").write_text(sources[name], "utf-8")
+        print(f"{number} of {len(chosen)}", end="\r", file=sys.stderr, flush=True)
+    return survived
 
 
 def _copied_tree(folder: Path) -> Path:
@@ -148,15 +164,31 @@ def _copied_tree(folder: Path) -> Path:
     tree = folder / "ensemble_seg"
     shutil.copytree(ROOT / "ensemble_seg", tree, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "data").symlink_to(ROOT / "data")
-    os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", PYTHONDONTWRITEBYTECODE="1", MPLBACKEND="agg")
+    # Plugins of pytest that are not asked for take as long to import as most tests take to run.
+    os.environ.update(
+        TF_CPP_MIN_LOG_LEVEL="3", MPLBACKEND="agg", PYTEST_DISABLE_PLUGIN_AUTOLOAD="1"
+    )
     os.environ["PYTHONPATH"] = str(folder)
     sys.path.insert(0, str(folder))
-    sys.dont_write_bytecode = True
-    import ensemble_seg  # noqa: F401
+    import ensemble_seg
 
+    ensemble_seg.encoders.backbones.segmentation_models()
+    for path in [*tree.rglob("*.py"), *(test for tests in TESTS.values() for test in tests)]:
+        _import_foreign(path)
     for name in [name for name in sys.modules if name.split(".")[0] == "ensemble_seg"]:
         del sys.modules[name]
     return tree
+
+
+def _import_foreign(path: Path) -> None:
+    """Import what a file imports of other packages, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        names = [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
+        names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        for name in names:
+            if name.split(".")[0] in FOREIGN:
+                with contextlib.suppress(ImportError):
+                    importlib.import_module(name)
 
 
 def _require_passed(tree: Path, name: str) -> float:
@@ -191,11 +223,10 @@ def _passes(tree: Path, name: str, seconds: float) -> bool:
 def _tested(tree: Path, name: str) -> int:
     import pytest
 
-    tests = [
-        ROOT / "tests" / Path(test).with_name(f"test_{Path(test).name}.py") for test in TESTS[name]
-    ]
     settings = ["-q", "-x", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml")]
-    return int(pytest.main([*settings, f"--rootdir={ROOT}", *map(str, tests), f"{tree / name}.py"]))
+    return int(
+        pytest.main([*settings, f"--rootdir={ROOT}", *map(str, TESTS[name]), f"{tree / name}.py"])
+    )
 
 
 if __name__ == "__main__":

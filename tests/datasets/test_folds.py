@@ -110,6 +110,15 @@ def test_as_many_images_as_folds_are_a_stratum(toy):
             assert sorted(toy.shares[pair.mask] for pair in fold.test.pairs) == [0, 0.1, 0.5]
 
 
+def test_rare_empty_masks_join_the_small_lesions(toy):
+    # 3 empty and 12 small ones are 15 in one stratum, 3 a fold; 10 large ones are 2 a fold.
+    shares = [0] * 3 + [0.1] * 12 + [0.5] * 10
+    for seed in range(10):
+        for fold in k_folds(toy(list(enumerate(shares))), 5, seed):
+            tested = [toy.shares[pair.mask] for pair in fold.test.pairs]
+            assert (len(tested), tested.count(0.5)) == (5, 2)
+
+
 def test_five_folds_from_seed_0_where_nothing_is_said(toy):
     data = toy([(n, n % 3 / 10) for n in range(30)])
     assert k_folds(data) == k_folds(data, 5, 0) != k_folds(data, 5, 1)
