@@ -90,7 +90,9 @@ def description(following) -> str:
 
 def small(encoded: str) -> str:
     """Return a PNG picture, in base64, with fewer pixels and colours."""
+    import numpy as np
     from PIL import Image
+    from scipy.spatial import cKDTree
 
     picture = Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGBA")
     ground = Image.new("RGBA", picture.size, "white")
@@ -99,10 +101,14 @@ def small(encoded: str) -> str:
         size = (WIDEST, round(picture.height * WIDEST / picture.width))
         picture = picture.resize(size, Image.Resampling.LANCZOS)
     palette = picture.quantize(COLOURS).getpalette()[: 3 * COLOURS] + list(bytes.fromhex(KEPT))
-    few = Image.new("P", (1, 1))
+    pixels = np.asarray(picture).astype("int32") @ (1 << 16, 1 << 8, 1)
+    colours, place = np.unique(pixels, return_inverse=True)
+    colours = colours[:, None] >> (16, 8, 0) & 255
+    nearest = cKDTree(np.reshape(palette, (-1, 3))).query(colours)[1]  # Pillow's is not exact
+    few = Image.fromarray(nearest[place].reshape(pixels.shape).astype("uint8"))
     few.putpalette(palette)
     file = io.BytesIO()
-    picture.quantize(palette=few, dither=Image.Dither.NONE).save(file, "png", optimize=True)
+    few.save(file, "png", optimize=True)
     return base64.b64encode(file.getvalue()).decode()
 
 
