@@ -58,7 +58,7 @@ def test_variants_have_folders_of_their_own():
         ("quick,weights=1", "`weights`. Expected two numbers, of main and sampling model."),
         ("quick,weights=0x0", "`weights`. Expected numbers of at least 0, not all 0."),
         ("quick,augment=True,warp=-1", "`warp`. Expected a number of at least 0"),
-        ("quick,warp=0.3", "Received: warp=0.3. It is a part of the augmentation: augment=True."),
+        ("paper,warp=0.3", "Received: warp=0.3. It is a part of the augmentation: augment=True."),
         ("quick,limit=-1", "`limit`"),
     ],
 )
