@@ -153,7 +153,7 @@ def test_no_flipped_bit_of_a_png_is_read_as_another_mask(tmp_path, depth):
     path, rng = tmp_path / "mask.png", np.random.default_rng(3)
     picture.save(path)
     sound = path.read_bytes()
-    for bit in rng.integers(8 * (len(sound) - 4), size=100).tolist():  # but for IEND's checksum
+    for bit in rng.integers(8 * (len(sound) - 12), size=100).tolist():  # the last chunk is empty
         damaged = bytearray(sound)
         damaged[bit // 8] ^= 1 << bit % 8
         path.write_bytes(damaged)
