@@ -221,8 +221,13 @@ def _passes(tree: Path, name: str, seconds: float) -> bool:
 
 
 def _tested(tree: Path, name: str) -> int:
+    import hypothesis
     import pytest
 
+    # The same examples each time, and no search for the smallest that fails.
+    phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
+    hypothesis.settings.register_profile("mutants", phases=phases, derandomize=True, database=None)
+    hypothesis.settings.load_profile("mutants")
     settings = ["-q", "-x", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml")]
     return int(
         pytest.main([*settings, f"--rootdir={ROOT}", *map(str, TESTS[name]), f"{tree / name}.py"])

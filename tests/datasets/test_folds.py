@@ -138,7 +138,9 @@ def test_folds_of_groups_are_alike(toy):
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("counts", [(3, 20, 20), (20, 1, 1), (20, 0, 3), (30, 3, 3), (0, 4, 9)])
+@pytest.mark.parametrize(
+    "counts", [(3, 20, 20), (20, 1, 1), (20, 0, 3), (30, 3, 3), (0, 4, 9), (5, 20, 3)]
+)
 def test_strata_with_fewer_images_than_folds_are_not_kept_apart(toy, counts):
     empty, small, large = counts
     shares = [0] * empty + [0.01] * small + [0.5] * large
