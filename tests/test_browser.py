@@ -10,6 +10,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import nbformat
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -17,6 +18,10 @@ SHOTS = ROOT / "runs" / "screenshots"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SLIDERS = {"01_main_model": (2, 1), "02_sampling_model": (3,), "03_ensemble": (3, 3)}  # a widget
 PATIENCE = 15 * 60_000  # milliseconds, for all cells
+READY = "jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
+DONE = """jupyterapp.shell.currentWidget.content.widgets.every(
+    cell => cell.model.type !== "code"
+        || (cell.model.executionState !== "running" && cell.model.executionCount))"""
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not CHROMIUM, reason="no Chromium: see tests/README.md"),
@@ -28,7 +33,11 @@ def lab(tmp_path_factory):
     """The address of a JupyterLab that shows copies of the notebooks."""
     folder = tmp_path_factory.mktemp("lab")
     for file in (ROOT / "notebooks").glob("*.ipynb"):
-        shutil.copy(file, folder)
+        notebook = nbformat.read(file, as_version=4)
+        for cell in notebook.cells:
+            if cell.cell_type == "code":  # as yet not run
+                cell.outputs, cell.execution_count = [], None
+        nbformat.write(notebook, folder / file.name)
     settings = folder / ".settings" / "@jupyterlab" / "notebook-extension"
     settings.mkdir(parents=True)
     text = json.dumps({"windowingMode": "none"})  # else only what is in view is drawn
@@ -55,7 +64,7 @@ def lab(tmp_path_factory):
         server = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=folder)
         wait_for(address, server)
         yield address
-        server.terminate()
+        server.kill()  # which asks no questions
         server.wait(30)
 
 
@@ -74,7 +83,9 @@ def wait_for(address, server, seconds=120):
 def browser():
     playwright = pytest.importorskip("playwright.sync_api", reason="see tests/README.md")
     with playwright.sync_playwright() as running:
-        chromium = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        chromium = running.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
         yield chromium
         chromium.close()
 
@@ -85,9 +96,10 @@ def test_a_notebook_in_the_browser(lab, browser, name):
     page.set_default_timeout(PATIENCE)
     page.goto(f"{lab}/tree/{name}.ipynb?reset")
     page.wait_for_selector(".jp-Notebook .jp-CodeCell")
-    page.wait_for_function("document.querySelector('[data-status=idle]') !== null")
-    page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
-    assert page.locator(".jp-RenderedText[data-mime-type*=stderr] >> text=Error").count() == 0
+    page.wait_for_function(READY, polling=500)
+    page.evaluate("void jupyterapp.commands.execute('notebook:run-all-cells')")
+    page.wait_for_function(DONE, polling=1000)
+    assert page.locator("[data-mime-type='application/vnd.jupyter.error']").count() == 0
     panels = page.locator(".jp-OutputArea-output .widget-vbox:has(.widget-image)")
     assert panels.count() == len(SLIDERS[name])
     SHOTS.mkdir(parents=True, exist_ok=True)
