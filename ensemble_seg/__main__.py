@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
             options.command(options)
     except KeyboardInterrupt as stop:
         ended = isinstance(stop, TerminatedError)
-        print(f"\nensemble_seg: {str(stop) or INTERRUPTED}", file=sys.stderr)
+        sys.stderr.write(f"\nensemble_seg: {str(stop) or INTERRUPTED}\n")
         return 143 if ended else 130
     except Exception as error:
         from .common.errors import is_out_of_memory
@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
             error = "out of memory. Close other programs, or use a machine with more of it."
         elif not isinstance(error, ValueError | OSError | RuntimeError) and not _is_refusal(error):
             raise
-        print(f"ensemble_seg: {error}", file=sys.stderr)
+        sys.stderr.write(f"ensemble_seg: {error}\n")
         return 1
     return 0
 

@@ -189,9 +189,8 @@ def test_a_signal_while_tensorflow_is_imported(disks, name, code):
     finally:
         job.kill()
     assert job.returncode == code
-    assert error.endswith(
-        "\nensemble_seg: Interrupted. Nothing half-written is left; run the same command again.\n"
-    )
+    message = "Interrupted. Nothing half-written is left; run the same command again."
+    assert f"\nensemble_seg: {message}\n" in error
     assert "Traceback" not in error
 
 

@@ -84,9 +84,11 @@ def picture(found: Inspection, path: str | Path) -> None:
             axis.set_title(f"{_short_name(record.pair.image.name)}\n{record.part}", fontsize=9)
             axis.set_xlabel("" if side else f"leak {number + 1}, similarity {near.similarity:.2f}")
             bare([axis])
-    with whole(path) as partial:
-        figure.savefig(partial, dpi=110, format="png")
-    plt.close(figure)
+    try:
+        with whole(path) as partial:
+            figure.savefig(partial, dpi=110, format="png")
+    finally:
+        plt.close(figure)
 
 
 def _histogram(axis, found: Inspection) -> None:
