@@ -9,7 +9,7 @@ from PIL import Image
 
 import ensemble_seg as es
 from ensemble_seg.datasets import all_pairs
-from ensemble_seg.zooming import LesionBox, PasteAndVote, ZoomIn, zoomed
+from ensemble_seg.zooming import LesionBox, PasteAndVote, ZoomIn
 
 SIZE = 32
 
@@ -97,14 +97,14 @@ def test_of_one_image_at_the_size_of_the_network_it_is_the_same_by_hand():
     model = es.zoom_ensemble(stub("bright", "main"), stub("all", "sampling"), (1, 3), margin=2)
     image = np.zeros((SIZE, SIZE, 3), "uint8")
     image[10:20, 12:18] = 255
-    probability, difference = zoomed(model, image)
+    probability, _, difference = es.predict_image(model, image)
     vote, apart = np.zeros((SIZE, SIZE)), np.zeros((SIZE, SIZE))
     vote[8:22, 10:20] = 0.75
     apart[8:22, 10:20] = 1
     vote[10:20, 12:18], apart[10:20, 12:18] = 1, 0
     np.testing.assert_allclose(probability, vote, atol=1e-5)
     np.testing.assert_allclose(difference, apart, atol=1e-5)
-    dark, nothing = zoomed(model, np.zeros((SIZE, SIZE, 3), "uint8"))
+    dark, _, nothing = es.predict_image(model, np.zeros((SIZE, SIZE, 3), "uint8"))
     assert dark.max() == nothing.max() == 0
 
 
