@@ -26,9 +26,10 @@ def main() -> None:
         preset = ",".join(part for part in found["preset"].split(",") if "seed=" not in part)
         alone = "resnet18" in found["preset"]
         groups[found["data"], preset, alone].append(found)
+    print("# Three seeds each, by `python results/start/tables.py`")
     for (data, preset, alone), runs in groups.items():
         runs = sorted(runs, key=lambda run: run["seed"])
-        print(f"\n{data}, {preset}; seeds {', '.join(str(run['seed']) for run in runs)}")
+        print(f"\n## {data}\n\n`{preset}`, seeds {', '.join(str(run['seed']) for run in runs)}")
         for part in ("validation", "test"):
             print(f"\n{table(runs, part, alone)}")
         minutes = [sum(run["seconds"].values()) / 60 for run in runs]
