@@ -1,6 +1,7 @@
 """Command line: python -m ensemble_seg COMMAND; without a command it lists them."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -41,6 +42,19 @@ def _begin(options: argparse.Namespace) -> None:
     except Exception:
         if options.command is not commands.doctor:  # which says what is wrong
             raise
+
+
+def run() -> None:
+    """End the process with what `main` returns, an interrupted one at once.
+
+    All that is kept is written by then, and threads of TensorFlow that wait may never end.
+    """
+    code = main()
+    if code in (130, 143):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _is_refusal(error: Exception) -> bool:
@@ -189,4 +203,4 @@ def _shard(text: str) -> tuple[int, int]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

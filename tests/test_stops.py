@@ -153,7 +153,7 @@ def test_a_signal_ends_a_command_with_what_is_kept(tmp_path, name, code):
         "from ensemble_seg import __main__, training\n"
         "from test_training import small_model\n"
         "training.unet = lambda preset, name: small_model(preset)\n"
-        "sys.exit(__main__.main(sys.argv[1:]))\n"
+        "__main__.run()\n"
     )
     label = "smoke,size=32,epochs=5000,limit=0"
     options = ["--dataset", str(disks), "--preset", label, "--runs-dir", str(tmp_path / "runs")]
