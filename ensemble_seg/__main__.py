@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from . import commands
@@ -72,6 +73,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     known = parser.add_subparsers(required=True, metavar="COMMAND")
 
+    def add(command, *parents) -> argparse.ArgumentParser:
+        text = command.__doc__
+        sub = known.add_parser(command.__name__, help=text, description=text, parents=parents)
+        sub.set_defaults(command=command)
+        return sub
+
     masks = argparse.ArgumentParser(add_help=False)
     masks.add_argument(
         "--lesion-values",
@@ -79,18 +86,16 @@ def _parser() -> argparse.ArgumentParser:
         metavar="VALUE",
         help="values of the masks that are lesion, where there are more than two: 1 2, or 128-255",
     )
-    experiment = argparse.ArgumentParser(add_help=False, parents=[masks])
-    experiment.add_argument("--dataset", help="a name or a folder (phantoms)")
-    experiment.add_argument("--data-dir", help="folder of the named data sets")
-    experiment.add_argument("--preset", help='smoke, quick or paper, or "quick,epochs=40" (quick)')
-    experiment.add_argument("--runs-dir", help="where run folders go (runs)")
+    _add_data_commands(add, masks)
+    _add_model_commands(add, masks)
+    _add_study(add(commands.study))
+    look = add(commands.doctor)
+    look.add_argument("--data-dir", help="folder of the named data sets (data)")
+    look.add_argument("--runs-dir", help="where run folders go (runs)")
+    return parser
 
-    def add(command, *parents) -> argparse.ArgumentParser:
-        text = command.__doc__
-        sub = known.add_parser(command.__name__, help=text, description=text, parents=parents)
-        sub.set_defaults(command=command)
-        return sub
 
+def _add_data_commands(add: Callable, masks: argparse.ArgumentParser) -> None:
     fetch = add(commands.download)
     fetch.add_argument("name", help="kvasir-seg, isic-2018 (13.8 GB) or lgg-mri (says what to do)")
     fetch.add_argument("--data-dir", type=_path, help="where the data set goes (data)")
@@ -133,6 +138,14 @@ def _parser() -> argparse.ArgumentParser:
         help="values that become 0 and 255 (lowest and highest of all files)",
     )
 
+
+def _add_model_commands(add: Callable, masks: argparse.ArgumentParser) -> None:
+    experiment = argparse.ArgumentParser(add_help=False, parents=[masks])
+    experiment.add_argument("--dataset", help="a name or a folder (phantoms)")
+    experiment.add_argument("--data-dir", help="folder of the named data sets")
+    experiment.add_argument("--preset", help='smoke, quick or paper, or "quick,epochs=40" (quick)')
+    experiment.add_argument("--runs-dir", help="where run folders go (runs)")
+
     fit = add(commands.train, experiment)
     fit.add_argument("--devices", nargs="+", help="train on several: GPU:0 GPU:1 (one)")
     views = argparse.ArgumentParser(add_help=False)
@@ -157,17 +170,13 @@ def _parser() -> argparse.ArgumentParser:
     use.add_argument(
         "--engine",
         choices=("keras", "onnx", "openvino"),
-        help="what computes the networks (openvino where it is installed and pays, else keras)",
+        default="keras",
+        help="what computes the networks (%(default)s)",
     )
     written = add(commands.export)
     written.add_argument("model", type=_path, metavar="MODEL", help="a saved model (.keras)")
     written.add_argument("--format", choices=("onnx", "openvino", "litert"), default="onnx")
     written.add_argument("--out", type=_path, help="file to write (beside the model)")
-    _add_study(add(commands.study))
-    look = add(commands.doctor)
-    look.add_argument("--data-dir", help="folder of the named data sets (data)")
-    look.add_argument("--runs-dir", help="where run folders go (runs)")
-    return parser
 
 
 def _add_study(parser: argparse.ArgumentParser) -> None:

@@ -82,8 +82,7 @@ def convert(options: argparse.Namespace) -> None:
 
 def train(options: argparse.Namespace) -> None:
     """Train the main and the sampling model and save their ensemble."""
-    from . import build_ensemble, check_before_training, load_or_train, save_model
-    from .runs import run_path
+    from . import build_ensemble, check_before_training, load_or_train, run_path, save_model
 
     data, preset = _experiment(options)
     check_before_training(data, preset, options.runs_dir, options.devices)
@@ -145,9 +144,8 @@ def predict(options: argparse.Namespace) -> None:
 
     if options.zoom and (options.model or options.eight_views):
         raise ValueError("--zoom: expected the two trained models, without --model, --eight-views.")
-    if options.eight_views and options.engine not in (None, "keras"):
+    if options.eight_views and options.engine != "keras":
         raise ValueError(f"--engine {options.engine}: expected keras with --eight-views.")
-    engine = "keras" if options.eight_views else options.engine
     if options.model is None:
         data, preset = _experiment(options)
         runs = _trained(data, preset, options).values()
@@ -161,7 +159,7 @@ def predict(options: argparse.Namespace) -> None:
         network, files = load_model(options.model), [options.model]
     if options.eight_views:
         network = eight_views(network)
-    number = predict_folder(network, options.images, options.out, tqdm, files, engine)
+    number = predict_folder(network, options.images, options.out, tqdm, files, options.engine)
     images = "1 image" if number == 1 else f"{number} images"
     print(f"{images}: masks/, overlays/ and disagreement/ in {options.out.absolute()}")
 
@@ -196,8 +194,7 @@ def _zoom(models: list, data, preset, runs_dir: str | None):
 
 def _trained(data, preset, options: argparse.Namespace) -> dict:
     """Return the finished runs of both models; they are refused where they saw other data."""
-    from . import load_or_train, load_run
-    from .runs import run_path
+    from . import load_or_train, load_run, run_path
 
     names = ("main", "sampling")
     for name in names:

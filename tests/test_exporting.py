@@ -1,9 +1,12 @@
+import re
+
 import keras
 import numpy as np
 import pytest
 
 import ensemble_seg as es
 from ensemble_seg import exporting
+from ensemble_seg.__main__ import main
 from ensemble_seg.exporting import export_model
 from ensemble_seg.hardware.precision import dtype_policy, in_float32
 
@@ -84,6 +87,15 @@ def test_an_unknown_format_and_a_missing_package(monkeypatch, tmp_path):
     with pytest.raises(RuntimeError, match=expected):
         export_model(small_unet(0), tmp_path / "model")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_command_says_how_near_it_is(capsys, tmp_path):
+    pytest.importorskip("tf2onnx")
+    es.save_model(small_unet(0), tmp_path / "model.keras")
+    assert main(["export", str(tmp_path / "model.keras"), "--out", str(tmp_path / "net")]) == 0
+    said = capsys.readouterr().out
+    assert re.search(r"net\.onnx: at most .* from Keras' probabilities on three phantoms", said)
+    assert (tmp_path / "net.onnx").is_file()
 
 
 def test_a_model_that_the_format_cannot_hold(monkeypatch, tmp_path):

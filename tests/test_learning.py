@@ -5,7 +5,7 @@ import pytest
 
 import ensemble_seg as es
 
-# Validation Dice of eight such trainings was 0.87 to 0.92, on splits and with seeds of their own.
+# Validation Dice of seven such trainings was 0.87 to 0.92, on splits and with seeds of their own.
 EXPECTED = 0.85
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 from skimage.segmentation import find_boundaries
 
 import ensemble_seg as es
-from ensemble_seg.predicting import Segmenter, engines, overlay
+from ensemble_seg.predicting import Segmenter, overlay
 
 
 def threshold_model(limit, sharpness=1.0):
@@ -146,20 +146,6 @@ def test_engines_that_cannot_be(tmp_path):
     with pytest.raises(ValueError, match=r"`engine`\. Expected keras for a model without a file"):
         es.predict_folder(threshold_model(1), folder, tmp_path / "out", iter, [], "onnx")
     assert not (tmp_path / "out").exists()
-
-
-def test_openvino_is_taken_where_it_pays(tmp_path, monkeypatch):
-    file = tmp_path / "model.keras"
-    file.write_bytes(b"any")
-    monkeypatch.setattr(engines, "is_installed", lambda name: True)
-    assert engines.chosen_engine(None, [file], 1, 999) == "keras"
-    assert engines.chosen_engine(None, [file], 1, 1000) == "openvino"
-    assert engines.chosen_engine(None, [], 1, 1000) == "keras"
-    (exported,) = engines.network_files("openvino", [file], 1)
-    exported.touch()
-    assert engines.chosen_engine(None, [file], 1, 1) == "openvino"
-    file.write_bytes(b"another model")
-    assert engines.chosen_engine(None, [file], 1, 1) == "keras"
 
 
 def test_overlay_marks_the_contour_only():

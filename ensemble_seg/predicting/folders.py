@@ -13,6 +13,7 @@ from ..common.files import file_hash
 from ..common.results import require_own, results_folder
 from ..datasets.inputs import data_root, input_images
 from ..reading.images import picture_size, read_image, small_image
+from .engines import KERAS
 from .segmenter import Prediction, Segmenter
 
 CONTOUR = (230, 159, 0)
@@ -27,7 +28,7 @@ def predict_folder(
     out: str | Path,
     progress: Callable = iter,
     model_files: Sequence[Path] = (),
-    engine: str | None = None,
+    engine: str = KERAS,
 ) -> int:
     """Write masks/, overlays/ and disagreement/ for every image of a folder, as PNG.
 
@@ -43,8 +44,8 @@ def predict_folder(
         out: folder to write to; made where missing.
         progress: wraps the list of files, tqdm say.
         model_files: what the model was read from, for predictions.json and other engines.
-        engine: "keras", "onnx", "openvino"; None for the one that is likely to be done first. See
-            `engines.chosen_engine`.
+        engine: what computes the networks: "keras", "onnx" or "openvino"; the others need
+            `model_files`, beside which they are exported once.
 
     Returns:
         The number of images.
@@ -63,12 +64,10 @@ def predict_folder(
     for note in notes:
         print(note)
     segment = Segmenter(model, len(files), engine, model_files)
-    if segment.engine != "keras":
-        print(f"The networks are computed by {segment.engine}, in float32.")
     about = {
         "made by": "python -m ensemble_seg predict",
         "model": model.name,
-        "engine": segment.engine,
+        "engine": engine,
         "model files": {str(file): file_hash(file) for file in model_files},
         "images": str(folder),
     }

@@ -13,7 +13,7 @@ from ..common.errors import invalid
 from ..ensembling import ensemble_members
 from ..reading.images import resize_image
 from ..zooming import PasteAndVote, is_zoom, zoom_members
-from .engines import chosen_engine, networks
+from .engines import KERAS, exported_networks, require_engine
 
 BAND = 64  # rows of a map enlarged at once: they stay in the processor's cache
 MANY = 6  # images for which it pays to compile a network
@@ -46,15 +46,15 @@ class Segmenter:
         model: from `unet`, `build_ensemble` or `zoom_ensemble`.
         number: how many images are to come: for many of them the networks are compiled first,
             which takes a second or two and makes each call about five times as fast.
-        engine: what computes the networks; see `engines.chosen_engine`.
-        files: of the models, which another engine than Keras needs.
+        engine: what computes the networks: "keras", "onnx" or "openvino".
+        files: of the models, which another engine than Keras needs; see `engines`.
     """
 
     def __init__(
         self,
         model: keras.Model,
         number: int = 1,
-        engine: str | None = "keras",
+        engine: str = KERAS,
         files: Sequence[Path] = (),
     ):
         self.size, self.find = model.input_shape[1], None
@@ -62,11 +62,11 @@ class Segmenter:
             members, self.find, self.vote = zoom_members(model)
         else:
             members, self.vote = ensemble_members(model)
-        self.engine = chosen_engine(engine, files, len(members), number)
-        if self.engine == "keras":
+        require_engine(engine, files)
+        if engine == KERAS:
             self.networks = [_network(member, compiled=number >= MANY) for member in members]
         else:
-            self.networks = networks(self.engine, members, files)
+            self.networks = exported_networks(engine, members, files)
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[Prediction]:
         """Segment images, (H, W, 3) uint8 RGB each; their sizes may differ."""
