@@ -21,7 +21,7 @@ from ..presets import Preset, preset
 from ..training import train
 from .calibration import calibration, fit_temperature, tempered
 from .parts import PARTS, all_cases, split_of_seed, training_windows
-from .plans import RATE_SEED, Plan, Training, Vote
+from .plans import RATE_SEED, Plan, Training, Vote, decides
 
 PACKAGES = ("ensemble-seg", "tensorflow", "keras", "numpy")
 
@@ -102,17 +102,24 @@ def job_name(arm: str, seed: int) -> str:
 
 
 def all_jobs(study: Study, plan: Plan, seeds: int) -> list[Job]:
-    """Return the jobs of a plan: the trainings that choose learning rates, then arm by arm."""
+    """Return the jobs of a plan, in the order in which they are done where nothing waits.
+
+    First votes, which cost little once their members are there, then what the claims that decide
+    need, then all else arm by arm, each after the trainings that choose its learning rate.
+    """
     members = {name for arm in plan.arms if isinstance(arm, Vote) for name in arm.members}
-    trainings = [arm for arm in plan.arms if isinstance(arm, Training)]
-    rates = dict.fromkeys(rate for arm in trainings for rate in arm.rates)
-    jobs = [Job(study, rate, RATE_SEED, unit=rate.name) for rate in rates]
-    for arm in plan.arms:
+    jobs: dict[str, Job] = {}
+    for arm in sorted(
+        plan.arms, key=lambda arm: (isinstance(arm, Training), not decides(plan, arm))
+    ):
+        rates = arm.rates if isinstance(arm, Training) else []
+        found = [Job(study, rate, RATE_SEED, unit=rate.name) for rate in rates]
         for seed in range(seeds):
             together = isinstance(arm, Vote) or arm.name in members
             unit = f"seed {seed}" if together else job_name(arm.name, seed)
-            jobs.append(Job(study, arm, seed, _needs(arm, seed), arm.name in members, unit))
-    return jobs
+            found.append(Job(study, arm, seed, _needs(arm, seed), arm.name in members, unit))
+        jobs |= {job.name: job for job in found if job.name not in jobs}
+    return list(jobs.values())
 
 
 def run_job(job: Job) -> str:

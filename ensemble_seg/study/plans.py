@@ -249,6 +249,15 @@ def joined(plans: Iterable[Plan]) -> Plan:
     return Plan(tuple(arms), tuple(dict.fromkeys(c for plan in plans for c in plan.claims)))
 
 
+def decides(plan: Plan, arm: Training | Vote) -> bool:
+    """Return whether a claim that decides needs this arm, or a vote of such a claim."""
+    names = {
+        name for claim in plan.claims if claim.text in FIRST for name in (claim.arm, claim.control)
+    }
+    votes = [vote for vote in plan.arms if isinstance(vote, Vote) and vote.name in names]
+    return arm.name in names.union(*(vote.members for vote in votes))
+
+
 def has_groups(data: Dataset) -> bool:
     """Return whether a group (a patient, say) has several images."""
     groups = [group for part in (data.train, data.validation, data.test) for group in part.groups]

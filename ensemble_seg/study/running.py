@@ -21,6 +21,7 @@ def run_jobs(
     shard: tuple[int, int] = (0, 1),
     run: Callable[[Job], str] = run_job,
     tell: Callable[[str], None] = print,
+    at_once: int | None = None,
 ) -> list[Job]:
     """Do what is not done yet.
 
@@ -30,6 +31,8 @@ def run_jobs(
         shard: (number, of how many): only the jobs of this share are done here.
         run: does one job and writes its file.
         tell: takes a line after each job.
+        at_once: how many jobs the executor has at most, so that the first in the list are done
+            first; None for all that are ready.
 
     Returns:
         Jobs of this share that wait for those of other shares.
@@ -45,6 +48,7 @@ def run_jobs(
         done = {job.name for job in jobs if job.is_done} - {job.name for job in waiting}
         done -= {job.name for job in running.values()}
         ready = [job for job in waiting if set(job.needs) <= done]
+        ready = ready[: at_once and at_once - len(running)]
         running |= {executor.submit(run, job): job for job in ready}
         waiting = [job for job in waiting if job not in ready]
         if not running:

@@ -65,9 +65,11 @@ def run_study(
     jobs = [job for each in prepared for job in each]
     done = sum(job.is_done for job in jobs)
     tell(f"{len(jobs)} jobs, {done} of them done before")
-    cluster = dask_cluster(dask) if dask else processes(workers or os.cpu_count() or 1)
+    workers = workers or os.cpu_count() or 1
+    cluster = dask_cluster(dask) if dask else processes(workers)
     with cluster as executor:
-        waiting = run_jobs(jobs, executor, shard, tell=tell)
+        at_once = None if dask else workers
+        waiting = run_jobs(jobs, executor, shard, tell=tell, at_once=at_once)
     if waiting:
         tell(
             f"{len(waiting)} jobs of this shard wait for those of others, {waiting[0].name} first. "

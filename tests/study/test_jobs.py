@@ -103,6 +103,19 @@ def test_every_plan_names_its_arms_and_losses():
                 assert arm.loss in es.LOSSES
 
 
+def test_what_decides_is_trained_first(tmp_path):
+    study = Study("phantoms", None, "smoke", 4, str(tmp_path), str(tmp_path / "work"))
+    jobs = all_jobs(study, plan_for("all", es.load_dataset("phantoms")), 2)
+    trained = [job.arm.name for job in jobs if job.cost and job.seed == 1]
+    decide = ["main", "cross-entropy", "sampling", "random-crops", "main-second"]
+    assert trained[:5] == decide
+    names = [job.name for job in jobs]
+    assert len(names) == len(set(names))
+    for job in jobs:
+        if job.cost:
+            assert all(names.index(need) < names.index(job.name) for need in job.needs)
+
+
 def test_the_rate_with_the_best_validation_dice_is_taken(tmp_path):
     study = Study("phantoms", None, "smoke", 4, str(tmp_path), str(tmp_path / "work"))
     *rates, job = all_jobs(study, as_plan(MAIN), 1)

@@ -55,6 +55,20 @@ def test_what_is_done_is_not_done_again(tmp_path):
     assert set(done) == {"main-02", "sampling-02", "ensemble-02"}  # their maps were removed
 
 
+def test_with_as_many_at_once_as_threads_the_order_of_the_list_is_kept(tmp_path):
+    jobs, done = stub_jobs(tmp_path / "out", tmp_path / "work"), []
+    with ThreadPoolExecutor(1) as threads:
+        run_jobs(
+            jobs, threads, run=lambda job: (done.append(job.name), stub_run(job))[1], at_once=1
+        )
+    votes = [job.name for job in jobs if job.needs and not job.cost]
+    trainings = [job.name for job in jobs if job.cost]
+    assert [name for name in done if name in trainings] == trainings
+    # votes stand first in the list: each is done as soon as its members are
+    assert jobs[0].name == votes[0] == "ensemble-00"
+    assert done.index("ensemble-00") == done.index("sampling-00") + 1
+
+
 def test_two_shards_leave_the_same_report(tmp_path, whole_report):
     waiting = run_here(tmp_path, (0, 2)) + run_here(tmp_path, (1, 2))
     assert waiting  # the rates of the other shard were not there yet
