@@ -1,8 +1,11 @@
 """Jobs on any `concurrent.futures.Executor`: what is done is skipped, what waits comes later."""
 
 import contextlib
+import logging
 import multiprocessing
 import os
+import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -80,10 +83,16 @@ def processes(workers: int) -> Iterator[Executor]:
     cores = str(max(1, (os.cpu_count() or 1) // workers))
     before = {name: os.environ.get(name) for name in THREADS}
     os.environ.update({name: value or cores for name, value in before.items()})
+    # After Ctrl-C a process of Python's own removes the semaphores of workers, and warns of it.
+    sys.warnoptions.append("ignore:resource_tracker:UserWarning")
     context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
-    pool = ProcessPoolExecutor(workers, context, initializer=_end_with_parent)
+    pool = ProcessPoolExecutor(workers, context, initializer=_begin)
     try:
         yield pool
+    except BaseException:
+        for worker in multiprocessing.active_children():
+            worker.terminate()  # as a kill: a training goes on from its last round
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
         for name, value in before.items():
@@ -124,6 +133,13 @@ def _result(future: Future, running: dict[Future, Job]) -> None:
             other.cancel()
         wait(running)
         raise
+
+
+def _begin() -> None:
+    """In a worker: the parent alone is told of Ctrl-C, and TensorFlow's advice is not printed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    _end_with_parent()
 
 
 def _end_with_parent() -> None:
