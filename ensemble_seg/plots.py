@@ -234,7 +234,7 @@ def score_intervals(scores: Mapping[str, Scores], metric: str = "dice") -> None:
 def paired_differences(scores: Mapping[str, Scores], reference: str, metric: str = "dice") -> None:
     """Show each model minus the reference, image by image, with mean and 95 % interval."""
     others = [name for name in scores if name != reference]
-    _, axes = plt.subplots(1, len(others), figsize=(4 * len(others), 3), sharey=True, squeeze=False)
+    _, axes = plt.subplots(1, len(others), figsize=(4.2 * len(others), 3), squeeze=False)
     for axis, name in zip(axes[0], others, strict=True):
         difference = scores[name].per_image[metric] - scores[reference].per_image[metric]
         mean, low, high = bootstrap_mean(difference, scores[name].groups)
@@ -242,10 +242,10 @@ def paired_differences(scores: Mapping[str, Scores], reference: str, metric: str
         axis.bar(range(len(ordered)), ordered, color=np.where(ordered < 0, ORANGE, BLUE), width=1)
         axis.axhspan(low, high, color=GREEN, alpha=0.3)
         axis.axhline(mean, color=GREEN, linewidth=2)
-        axis.set_title(f"{name} - {reference}: {mean:+.3f} [{low:+.3f}, {high:+.3f}]", fontsize=9)
+        axis.set_title(f"{name} - {reference}: {mean:+.4f} [{low:+.4f}, {high:+.4f}]", fontsize=9)
         axis.set_xlabel("images, sorted")
         plain(axis)
-    axes[0, 0].set_ylabel(f"difference in {metric}")
+    axes[0, 0].set_ylabel(f"difference in {metric.capitalize()}")
     plt.tight_layout()
 
 

@@ -32,15 +32,6 @@ caught = (wrong & doubtful).sum() / max(wrong.sum(), 1)
 teaching.check("caught", caught, wrong=wrong, doubtful=doubtful)
 
 # %% verdict
-from pathlib import Path
-from tempfile import mkdtemp
-
-folder = es.write_phantoms(Path(mkdtemp(), "small"), count=24, seed=7, fraction=0.02)
-small = es.load_dataset(folder).train
-small_scores = {name: es.evaluate(models[name], small) for name in ("main", "ensemble")}
-difference = es.paired_difference(small_scores["ensemble"], small_scores["main"])
-print(f"{len(small)} images, ensemble - main, Dice per image: {difference}")
-
 verdict = "better" if difference.low > 0 else "worse" if difference.high < 0 else "not told apart"
 teaching.check("verdict", verdict, difference=difference)
 

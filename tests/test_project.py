@@ -33,6 +33,7 @@ TESTED_ELSEWHERE = {
     "common/locks": "test_two_trainings",
     "common/stopping": "test_stops",
     "encoders/weights": "encoders/test_efficientnet_lite",
+    "teaching/study": "study/test_study_report",
     "datasets/columns": "test_foreign_files",
     "datasets/inputs": "test_foreign_files",
     "datasets/lists": "datasets/test_layouts",

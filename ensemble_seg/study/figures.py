@@ -17,12 +17,12 @@ SHOWN |= {"ensemble-tempered": SKY, "cross-entropy": RED}
 STEP = 0.11  # inches between the data sets of one claim
 
 
-def forest(compared: Mapping[str, Sequence[Row]], path: str | Path) -> None:
+def forest(compared: Mapping[str, Sequence[Row]], path: str | Path | None = None) -> None:
     """Draw each claim's difference with its interval, a colour for each data set.
 
     Args:
         compared: for each data set its rows.
-        path: of the PNG file.
+        path: of the PNG file; None to leave the figure open, as a notebook shows it.
     """
     texts = list(dict.fromkeys(row.text for rows in compared.values() for row in rows))
     height = STEP * (len(compared) + 1)
@@ -51,7 +51,8 @@ def forest(compared: Mapping[str, Sequence[Row]], path: str | Path) -> None:
     plain(axis)
     axis.grid(visible=False, axis="y")
     figure.tight_layout()
-    _save(figure, path)
+    if path:
+        _save(figure, path)
 
 
 def reliability(every: Sequence[Results], path: str | Path) -> None:

@@ -65,14 +65,14 @@ SECOND_SOFTMAX = Exercise(
     seal="31900e81881b8019",
 )
 SLOPE = Exercise(
-    "Derive piece by piece: a constant vanishes, a factor stays, exp(-p) becomes -exp(-p).",
+    "Differentiate piece by piece: a constant vanishes, a factor stays, exp(-p) becomes -exp(-p).",
     lambda p: -0.9 * np.exp(-p),
     {
         "The sign is lost: the loss falls as p grows, so its slope is negative.": (
             lambda p: 0.9 * np.exp(-p)
         ),
-        "The factor 0.9 is lost. A factor stays when you derive.": lambda p: -np.exp(-p),
-        "The 1 in the brackets is a constant: it vanishes when you derive.": (
+        "The factor 0.9 is lost. A factor stays when you differentiate.": lambda p: -np.exp(-p),
+        "The 1 in the brackets is a constant: it vanishes when you differentiate.": (
             lambda p: -0.9 * (1 + np.exp(-p))
         ),
         "This is the loss itself, not its slope.": lambda p: 0.9 * (1 + np.exp(-p)),

@@ -23,8 +23,8 @@ BOX = Exercise(
     _box,
     {
         "Your box ends at the last lesion pixel, and a slice leaves that one out: mask[top:bottom] "
-        "loses a row. One past the last it has to be.": _ends,
-        "Columns stand before rows: asked is top, left, bottom, right. Which axis of a mask is "
+        "loses a row. It has to end one past the last.": _ends,
+        "You put columns before rows: the order is top, left, bottom, right. Which axis is "
         "the height?": lambda mask: np.array(_box(mask))[[1, 0, 3, 2]],
         "The last two are height and width. Asked is where the box ends.": (
             lambda mask: (*_box(mask)[:2], *np.subtract(_box(mask)[2:], _box(mask)[:2]))

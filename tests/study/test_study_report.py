@@ -92,3 +92,21 @@ def test_files_of_other_data_are_refused(study, tmp_path):
     path.write_text(path.read_text().replace("ab" * 32, "cd" * 32))
     with pytest.raises(ValueError, match=r"main-02.json: of other data"):
         read_results(study)
+
+
+def test_the_notebook_shows_the_claims_that_decide(study, tmp_path, capsys):
+    import matplotlib.pyplot as plt
+
+    from ensemble_seg.teaching import draw_study
+
+    draw_study(tmp_path)
+    text = capsys.readouterr().out
+    assert f"{BEATS_TWO.text}\n  wards, 10 seeds: -0.06" in text
+    assert text.count("refuted") == text.count("supported") == 1
+    assert "planted null" not in text
+    labels = [label.get_text() for label in plt.gca().get_yticklabels()]
+    assert labels == [BEATS_CROSS_ENTROPY.text, BEATS_TWO.text]
+    plt.close("all")
+    draw_study(tmp_path / "nowhere")
+    assert "in the repository" in capsys.readouterr().out
+    assert not plt.get_fignums()

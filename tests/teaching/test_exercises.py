@@ -83,7 +83,11 @@ WRONG_ANSWERS = [
     ("two-dices", ((8 / 24 + 1 / 5) / 2, 9 / 29), "above the line as well"),
     ("two-dices", (0.945, 0.945), "accuracy"),
     ("box", ends, "loses a row"),
-    ("box", lambda mask: np.add(ends(mask), (0, 0, 1, 1))[[1, 0, 3, 2]], "Columns stand before"),
+    (
+        "box",
+        lambda mask: np.add(ends(mask), (0, 0, 1, 1))[[1, 0, 3, 2]],
+        "You put columns before rows",
+    ),
     ("box", lambda mask: (*ends(mask)[:2], *np.ptp(np.nonzero(mask), axis=1) + 1), "height and"),
     ("box", lambda mask: np.add(ends(mask), 1), "moved the first edges"),
     ("box-start", 0, "three rungs"),

@@ -11,7 +11,7 @@ from ensemble_seg import teaching
 
 RNG = np.random.default_rng(0)
 MASKS = RNG.integers(0, 2, (9, 32, 32))
-SPLIT = SimpleNamespace(masks=lambda size: MASKS, train=range(9))
+SPLIT = SimpleNamespace(masks=lambda size: MASKS)
 SCORES = {name: es.Scores.from_masks(MASKS, RNG.integers(0, 2, MASKS.shape)) for name in "ab"}
 STAND_INS = {
     "01_main_model": {"small_scores": SCORES["a"], "es": es},
@@ -25,13 +25,7 @@ STAND_INS = {
     "03_ensemble": {
         "wrong": RNG.random((9, 9)) < 0.3,
         "doubtful": RNG.random((9, 9)) < 0.3,
-        "models": {"main": "a", "ensemble": "b"},
-        "es": SimpleNamespace(
-            write_phantoms=lambda *arguments, **options: None,
-            load_dataset=lambda folder: SPLIT,
-            evaluate=lambda model, split: SCORES[model],
-            paired_difference=es.paired_difference,
-        ),
+        "difference": es.paired_difference(SCORES["b"], SCORES["a"]),
     },
 }
 
