@@ -1,7 +1,9 @@
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -120,6 +122,23 @@ def test_processes_share_out_the_cores_and_leave_the_settings_alone(monkeypatch)
         names = ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS")
         assert [pool.submit(os.getenv, name).result() for name in names] == ["2", "3"]
     assert "TF_NUM_INTRAOP_THREADS" not in os.environ
+
+
+def test_an_interruption_does_not_wait_for_what_runs():
+    with pytest.raises(KeyboardInterrupt), running.processes(1) as pool:
+        pool.submit(os.getpid).result()
+        endless = pool.submit(time.sleep, 10_000)
+        while not endless.running():
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+    assert not multiprocessing.active_children()
+
+
+def test_workers_leave_ctrl_c_to_their_parent():
+    with running.processes(1) as pool:
+        worker = pool.submit(os.getpid).result()
+        os.kill(worker, signal.SIGINT)
+        assert pool.submit(os.getpid).result() == worker
 
 
 def test_dask_with_a_killed_worker_leaves_the_same_report(tmp_path, whole_report, monkeypatch):
