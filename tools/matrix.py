@@ -41,7 +41,7 @@ ENVIRONMENTS = (
 
 
 def main() -> int:
-    """Return 1 where a test failed, else 0."""
+    """Return 1 where a test failed or nothing could be run, else 0."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=[each.name for each in ENVIRONMENTS])
     parser.add_argument("--no-tests", action="store_true", help="make the environments, no more")
@@ -53,7 +53,8 @@ def main() -> int:
         print(f"| {' | '.join(row)} |")
     results = [result.split(":")[0] for *_, result in rows]
     print(", ".join(f"{results.count(kind)} {kind}" for kind in (PASSED, FAILED, NOT_RUN)))
-    return int(FAILED in results)
+    nothing = set(results) == {NOT_RUN} and not options.no_tests
+    return int(FAILED in results or nothing)
 
 
 def _result(environment: Environment, tests: bool) -> tuple[str, str]:
