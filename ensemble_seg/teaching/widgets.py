@@ -1,5 +1,6 @@
 """Pictures with something to turn. Where widgets do not run, a still picture stands there."""
 
+import asyncio
 import base64
 import contextlib
 import io
@@ -93,10 +94,24 @@ def _panel(draw: Callable, still: bytes, fixed: tuple, controls: dict) -> dict:
         sliders[name].continuous_update = False
     picture = ipywidgets.Image(value=still, format="png")
 
-    def redraw(_) -> None:
+    loop = _running_loop()
+
+    def redraw() -> None:
         values = {name: slider.value for name, slider in sliders.items()}
         picture.value = _png(draw, *fixed, **values)
 
+    def turned(_) -> None:
+        # JupyterLab may call this in a thread of each slider's own, and pyplot knows one figure.
+        loop.call_soon_threadsafe(redraw) if loop else redraw()
+
     for slider in sliders.values():
-        slider.observe(redraw, "value")
+        slider.observe(turned, "value")
     return ipywidgets.VBox([*sliders.values(), picture])._repr_mimebundle_()
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the loop in which a notebook runs its cells, one after the other."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -1,7 +1,9 @@
+import asyncio
 import base64
 import builtins
 import io
 import re
+import threading
 
 import keras
 import matplotlib.pyplot as plt
@@ -71,6 +73,33 @@ def test_every_control_changes_the_picture(name, shown):
         assert before
         slider.value = slider.max if slider.value < slider.max else slider.min
         assert picture.value != before, slider.description
+
+
+def test_sliders_turned_in_threads_are_drawn_one_after_the_other(shown, monkeypatch):
+    """As JupyterLab does it: messages of each slider come in a thread of its own."""
+    threads = set()
+
+    def draw(**values):
+        threads.add(threading.get_ident())
+        real(**values)
+
+    real = widgets.draw_imbalance
+    monkeypatch.setattr(widgets, "draw_imbalance", draw)
+
+    async def notebook():
+        teaching.turn_imbalance()
+        panel = ipywidgets.Widget.widgets[shown[0][0][WIDGET]["model_id"]]
+        *sliders, picture = panel.children
+        before = picture.value
+        turns = [asyncio.to_thread(setattr, slider, "value", slider.max) for slider in sliders]
+        await asyncio.gather(*turns)
+        await asyncio.sleep(0)
+        return before, picture.value, [slider.max for slider in sliders]
+
+    before, after, (fraction, scene) = asyncio.run(notebook())
+    assert threads == {threading.get_ident()}
+    assert after != before
+    assert after == widgets._png(real, fraction=fraction, scene=scene)
 
 
 def test_without_ipywidgets_the_still_picture_stands_alone(shown, monkeypatch):
