@@ -18,13 +18,14 @@ STEP = 0.11  # inches between the data sets of one claim
 
 
 def forest(compared: Mapping[str, Sequence[Row]], path: str | Path | None = None) -> None:
-    """Draw each claim's difference with its interval, a colour for each data set.
+    """Draw each claim's difference with its interval, where it was run, a colour a data set.
 
     Args:
         compared: for each data set its rows.
         path: of the PNG file; None to leave the figure open, as a notebook shows it.
     """
-    texts = list(dict.fromkeys(row.text for rows in compared.values() for row in rows))
+    run = [row for rows in compared.values() for row in rows if row.difference]
+    texts = list(dict.fromkeys(row.text for row in run))
     height = STEP * (len(compared) + 1)
     figure, axis = plt.subplots(figsize=(9, 1.6 + height * len(texts)))
     for number in range(0, len(texts), 2):

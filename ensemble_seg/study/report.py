@@ -59,8 +59,7 @@ def report(every: Sequence[Results], compared: dict[str, list[Row]]) -> str:
     """Return the Markdown text of all tables."""
     parts = ["# Study", COVERS]
     for name, rows in _pictures(compared).items():
-        table = summary_table(rows) if name != "deciding.png" else ""
-        parts += [table, f"![Differences]({name})"]
+        parts += [summary_table(rows), f"![Differences]({name})"]
     for results in every:
         parts += [
             f"## {results.data}",
@@ -131,7 +130,7 @@ def in_words(results: Results, rows: Iterable[Row]) -> str:
         "Does it beat the main model alone, at twice the cost?": BEATS_MAIN.text,
     }
     asked = {question: rows[text] for question, text in questions.items() if text in rows}
-    others = [row for row in rows.values() if row not in asked.values()]
+    others = [row for row in rows.values() if row not in asked.values() and row.difference]
     lines += [f"* {question} {_sentence(row)}" for question, row in asked.items()]
     lines += [f'* "{row.text}": {_sentence(row)}' for row in others]
     lines.append(_conclusion(rows.get(BEATS_TWO.text)))
@@ -144,7 +143,10 @@ def _pictures(compared: dict[str, list[Row]]) -> dict[str, dict[str, list[Row]]]
     others = {data: rows for data, rows in compared.items() if data not in levels}
     deciding = {data: [row for row in rows if row.text in FIRST] for data, rows in others.items()}
     pictures = {"deciding.png": deciding, "forest.png": others, "imbalance.png": levels}
-    return {name: rows for name, rows in pictures.items() if any(rows.values())}
+    every = {
+        name: [row for each in rows.values() for row in each] for name, rows in pictures.items()
+    }
+    return {name: pictures[name] for name, rows in every.items() if any(r.difference for r in rows)}
 
 
 def _conclusion(row: Row | None) -> str:
