@@ -9,7 +9,7 @@ from pathlib import Path
 from ..common.errors import invalid
 from ..common.files import whole
 from ..datasets import load_dataset
-from ..datasets.dataset import PHANTOMS
+from ..datasets.dataset import NAMES, PHANTOMS
 from ..datasets.phantoms import write_phantoms
 from ..presets import preset
 from ..reading.checking import check_pairs
@@ -107,8 +107,14 @@ def _study(asked: Asked, data: str, name: str) -> Study:
     if steps < chosen.epochs:
         expected = f"at least one for each of the {chosen.epochs} rounds"
         raise invalid("steps", expected, steps)
-    out, work = (str(Path(folder) / name) for folder in (asked.out, asked.work))
-    return Study(data, asked.data_dir, asked.preset, steps, out, work)
+    # Whole paths: the workers of a Dask cluster start in other folders.
+    out, work = (str(Path(folder, name).absolute()) for folder in (asked.out, asked.work))
+    data = data if data in NAMES else str(Path(data).expanduser().absolute())
+    data_dir = asked.data_dir
+    if data != PHANTOMS:  # which come with the module
+        data_dir = Path(data_dir or os.environ.get("ENSEMBLE_SEG_DATA_DIR") or "data")
+        data_dir = data_dir.expanduser().absolute()
+    return Study(data, data_dir and str(data_dir), asked.preset, steps, out, work)
 
 
 def _prepared(study: Study, plan: Plan, seeds: int) -> list[Job]:

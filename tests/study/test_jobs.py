@@ -179,6 +179,20 @@ def test_bad_input_is_refused_before_anything_is_written(disks, tmp_path, capsys
     assert not (tmp_path / "out").exists()
 
 
+def test_workers_get_whole_paths_since_they_may_start_elsewhere(disks, tmp_path, monkeypatch):
+    from ensemble_seg.study.studies import Asked, studies
+
+    monkeypatch.chdir(disks.parent)
+    monkeypatch.setenv("ENSEMBLE_SEG_DATA_DIR", "sets")
+    ((study, _),) = studies(Asked(disks.name, ("loss",)))
+    assert study.data == str(disks)
+    assert study.data_dir == str(disks.parent / "sets")
+    assert study.out == str(disks.parent / "results" / "study" / disks.name)
+    assert study.work == str(disks.parent / "runs" / "study" / disks.name)
+    ((study, _),) = studies(Asked("phantoms", ("loss",)))
+    assert (study.data, study.data_dir) == ("phantoms", None)
+
+
 def test_other_settings_in_the_same_folder_are_refused(disks, tmp_path):
     from ensemble_seg.study.studies import Asked, _prepared, studies
 
