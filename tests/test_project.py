@@ -291,3 +291,13 @@ def test_the_python_of_the_readme_runs(monkeypatch, capsys):
     assert re.fullmatch(r"0\.\d{3} \[0\.\d{3}, 0\.\d{3}\]\n", capsys.readouterr().out)
     assert names["mask"].shape == es.read_mask(names["data"].test.pairs[0].mask).shape
     assert set(np.unique(names["mask"])) <= {0, 1}
+
+
+def test_the_findings_of_the_readme_are_those_of_the_report():
+    report = (ROOT / "results" / "study" / "report.md").read_text("utf-8")
+    rows = report.split("\n\n")[2].splitlines()[2:]
+    assert len(rows) == 3
+    for page in (ROOT / "README.md", ROOT / "results" / "README.md"):
+        assert "\n".join(rows) in page.read_text("utf-8"), (
+            f"{page}: python -m ensemble_seg study --report"
+        )
