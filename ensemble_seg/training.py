@@ -21,7 +21,7 @@ from .hardware.devices import (
 from .hardware.precision import precision_policy
 from .inspection.readiness import Seen, lesion_problems
 from .keeping.configs import run_config
-from .keeping.stops import StopAtNaN, stops_explained
+from .keeping.stops import StopAtNaN, StopWhenAsked, stops_explained
 from .losses import loss_by_name
 from .models import unet
 from .presets import Preset
@@ -252,6 +252,7 @@ def _fit(model: keras.Model, data: Dataset, preset: Preset, loss, folder: RunFol
         steps_per_epoch=steps,
         callbacks=[
             StopAtNaN(preset, folder.kept),
+            StopWhenAsked(),
             KeepState(folder, history, best),
             _progress_bar(folder.name),
         ],

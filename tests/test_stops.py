@@ -194,6 +194,32 @@ def test_a_signal_while_tensorflow_is_imported(disks, name, code):
     assert "Traceback" not in error
 
 
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_is_lost_on_its_way_up_stops_the_training_all_the_same(
+    disks, tmp_path, capsys, monkeypatch, kind
+):
+    class Removed:
+        def __del__(self):
+            signal.raise_signal(kind)
+
+    def lose(model):
+        del model.lost  # here Python passes over what is raised
+
+    def network(preset, name):
+        model = small_model(preset)
+        model.lost = Removed()
+        return model
+
+    monkeypatch.setattr("ensemble_seg.training.unet", network)
+    monkeypatch.setattr("sys.unraisablehook", lambda passed_over: None)
+    poisoned(monkeypatch, 1, lose)
+    places = ["--dataset", str(disks), "--runs-dir", str(tmp_path)]
+    options = [*places, "--preset", "smoke,size=32,epochs=3,limit=0"]
+    assert main(["train", *options]) == {signal.SIGINT: 130, signal.SIGTERM: 143}[kind]
+    error = capsys.readouterr().err
+    assert "The training of main was interrupted. The state after epoch 1 is kept in" in error
+
+
 def test_a_second_signal_does_not_disturb_what_is_put_in_order():
     before = signal.getsignal(signal.SIGINT)
     done = []

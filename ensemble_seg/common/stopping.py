@@ -13,6 +13,7 @@ class TerminatedError(KeyboardInterrupt):
 
 
 KINDS = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: TerminatedError}
+_came: list[type[KeyboardInterrupt]] = []
 
 
 @contextlib.contextmanager
@@ -28,11 +29,22 @@ def terminable() -> Iterator[None]:
     def stop(number, frame):
         for kind in KINDS:
             signal.signal(kind, signal.SIG_IGN)
+        _came.append(KINDS[number])
         raise KINDS[number]
 
     before = {number: signal.signal(number, stop) for number in KINDS}
     try:
         yield
     finally:
+        _came.clear()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def raise_again() -> None:
+    """Raise what came in within `terminable` and was lost on the way up; else do nothing.
+
+    Python passes over whatever is raised while it removes an object, or in a library's callback.
+    """
+    if _came:
+        raise _came[0]

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from ..common.errors import is_out_of_memory
+from ..common.stopping import raise_again
 from ..presets import Preset
 
 
@@ -42,6 +43,16 @@ class StopAtNaN(keras.callbacks.Callback):
             f"Choose a lower learning_rate (now {preset.learning_rate:g}), {float32}another loss "
             f"(now {preset.loss}); with a changed setting a new run begins."
         )
+
+
+class StopWhenAsked(keras.callbacks.Callback):
+    """Stop after a Ctrl-C or SIGTERM that was lost on its way up; see `raise_again`."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        raise_again()
+
+    def on_test_batch_end(self, batch, logs=None):
+        raise_again()
 
 
 @contextlib.contextmanager
