@@ -148,4 +148,7 @@ def turn_each(page, panel, sliders, label):
             changed = "([image, old]) => image.src !== old"
             page.wait_for_function(changed, arg=[picture.element_handle(), before])
         page.wait_for_timeout(500)
+    drawn = "image => image.complete && image.naturalHeight > 0"
+    page.wait_for_function(drawn, arg=picture.element_handle())
+    page.wait_for_timeout(1500)
     panel.screenshot(path=SHOTS / f"{label}_turned.png")
