@@ -143,10 +143,11 @@ def _pictures(compared: dict[str, list[Row]]) -> dict[str, dict[str, list[Row]]]
     others = {data: rows for data, rows in compared.items() if data not in levels}
     deciding = {data: [row for row in rows if row.text in FIRST] for data, rows in others.items()}
     pictures = {"deciding.png": deciding, "forest.png": others, "imbalance.png": levels}
-    every = {
-        name: [row for each in rows.values() for row in each] for name, rows in pictures.items()
+    return {
+        name: rows
+        for name, rows in pictures.items()
+        if any(row.difference for each in rows.values() for row in each)
     }
-    return {name: pictures[name] for name, rows in every.items() if any(r.difference for r in rows)}
 
 
 def _conclusion(row: Row | None) -> str:
