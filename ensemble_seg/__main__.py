@@ -197,9 +197,7 @@ def _add_study(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--shard", type=_shard, default=(0, 1), metavar="0/8", help="a share of the jobs"
     )
-    parser.add_argument(
-        "--dask", metavar="ADDRESS", help="run on this Dask cluster, with other initial weights"
-    )
+    parser.add_argument("--dask", metavar="ADDRESS", help="run on this Dask cluster")
     parser.add_argument(
         "--report", action="store_true", help="tables and figures of what is there, no training"
     )

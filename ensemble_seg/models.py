@@ -1,7 +1,9 @@
 """The network: a U-Net of segmentation_models with a float32 softmax head."""
 
 import contextlib
-from collections.abc import Callable
+import random
+import threading
+from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
@@ -13,6 +15,7 @@ from .presets import Preset
 
 # Keras' 0.99 averages over the last hundred steps and lags behind in a training of a few hundred.
 BATCH_NORM_MOMENTUM = 0.9
+_ONE_AT_A_TIME = threading.RLock()
 
 
 def unet(preset: Preset, name: str = "unet") -> keras.Model:
@@ -39,8 +42,8 @@ def unet(preset: Preset, name: str = "unet") -> keras.Model:
     """
     require_backbone(preset.backbone, preset.size)
     sm = segmentation_models()
-    keras.utils.set_random_seed(preset.seed)
-    with dtype_policy(precision_policy(preset.precision)), _download_explained(preset):
+    policy = dtype_policy(precision_policy(preset.precision))
+    with _seeded(preset.seed), policy, _download_explained(preset):
         network = sm.Unet(
             preset.backbone,
             input_shape=(preset.size, preset.size, 3),
@@ -71,6 +74,27 @@ def _with_preprocessing(network: keras.Model, preprocess: Callable) -> keras.Mod
     output = network(affine(image))
     affine.set_weights([kernel[None, None], bias])
     return keras.Model(image, output)
+
+
+@contextlib.contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Seed the initial weights of this thread.
+
+    Keras seeds each layer from Python's `random`. Other threads, such as those of Dask, draw from
+    it as well and would shift what comes next.
+    """
+    own, shared, thread = random.Random(seed), random.randint, threading.get_ident()
+
+    def randint(low: int, high: int) -> int:
+        return (own.randint if threading.get_ident() == thread else shared)(low, high)
+
+    with _ONE_AT_A_TIME:
+        keras.utils.set_random_seed(seed)
+        random.randint = randint
+        try:
+            yield
+        finally:
+            random.randint = shared
 
 
 @contextlib.contextmanager

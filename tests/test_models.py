@@ -1,3 +1,8 @@
+import contextlib
+import random
+import sys
+import threading
+
 import keras
 import numpy as np
 import pytest
@@ -50,6 +55,36 @@ def test_of_a_trained_network_bfloat16_changes_hardly_a_pixel():
 def test_precision_does_not_leak_out():
     es.unet(SMOKE.replace(precision="mixed_bfloat16"))
     assert keras.config.dtype_policy().name == "float32"
+
+
+@contextlib.contextmanager
+def thread_that_draws():
+    """Another thread that takes numbers from Python's `random` as fast as it can."""
+    stop, interval = threading.Event(), sys.getswitchinterval()
+
+    def draw():
+        while not stop.is_set():
+            random.randint(0, 9)
+
+    thread = threading.Thread(target=draw)
+    sys.setswitchinterval(1e-5)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        sys.setswitchinterval(interval)
+
+
+def test_other_threads_do_not_move_the_initial_weights():
+    alone = es.unet(SMOKE).get_weights()
+    draw = random.randint
+    with thread_that_draws():
+        beside = es.unet(SMOKE).get_weights()
+    for first, second in zip(alone, beside, strict=True):
+        np.testing.assert_array_equal(first, second)
+    assert random.randint == draw
 
 
 def test_seed_decides_the_weights():
