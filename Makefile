@@ -1,7 +1,7 @@
 CANDIDATES := $(or $(PYTHON),python3.13 python3.12 python3.11 python3.10 python3)
 READY := .venv/.ready
 RUN := .venv/bin/python
-PIP := $(RUN) -m pip --disable-pip-version-check install -q
+PIP := sh tools/install.sh $(RUN)
 SETTINGS := PRESET DATASET DATA_DIR RUNS_DIR CACHE_DIR MIRROR
 DEFAULTS := env $(SETTINGS:%=-u ENSEMBLE_SEG_%)
 BENCHMARK := .venv/.benchmark-ready
@@ -64,5 +64,5 @@ address: $(READY)  ## write pyproject's repository address into README and noteb
 	@$(RUN) tools/notebooks.py address
 
 clean:  ## remove all environments and caches; runs/ stays
-	@rm -rf .venv .venv-published .venv-matrix build dist .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-published .venv-peer .venv-matrix build dist .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -17,6 +17,7 @@ FOLDER = ROOT / "runs" / "benchmark"
 REPORT = ROOT / "benchmarks" / "REPORT.md"
 ORDER = (
     "training",
+    "peer",
     "encoder",
     "first_step",
     "inference",

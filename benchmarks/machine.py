@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from .environments import PEER_STACK, PUBLISHED_STACK, versions
 from .measuring import ROOT
-from .published import environment
 
 INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_int8")
 PACKAGES = (
@@ -27,20 +27,18 @@ MADE = ("benchmarks/REPORT.md", "benchmarks/report.png")
 
 
 def about() -> dict[str, str]:
-    """Return what to print of the day, the machine and both environments."""
-    ours = environment.versions(sys.executable, PACKAGES)
+    """Return what to print of the day, the machine and all environments."""
     facts = {
         "date": f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}",
         "processor": f"{_processor()}, {os.cpu_count()} cores",
         "instruction sets": ", ".join(sorted({*INSTRUCTIONS} & {*_cpuinfo("flags").split()})),
         "memory": f"{_memory_gib():.0f} GiB",
         "system": platform.platform(),
-        "ours": _listed(ours),
+        "ours": _listed(versions(sys.executable, PACKAGES)),
     }
-    if environment.stamped():
-        facts["published stack"] = _listed(
-            environment.versions(str(environment.PYTHON), environment.required())
-        )
+    for title, environment in {"published stack": PUBLISHED_STACK, "peer": PEER_STACK}.items():
+        if environment.is_ready():
+            facts[title] = _listed(environment.versions())
     return facts
 
 

@@ -2,7 +2,7 @@
 
 A worker sets itself up, calls `serve`, and then measures one round whenever it is asked: what is
 compared runs side by side under the same conditions, and set-up is paid once. Standard library
-only, for the published stack's environment imports this file too.
+only, for the other environments import this file too.
 """
 
 import contextlib

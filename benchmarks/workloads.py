@@ -7,15 +7,15 @@ import numpy as np
 SIZE, BATCH = 256, 8
 
 
-def random_images(count: int) -> np.ndarray:
-    """Return (count, SIZE, SIZE, 3) float32 in 0..255."""
+def random_images(count: int, size: int = SIZE) -> np.ndarray:
+    """Return (count, size, size, 3) float32 in 0..255."""
     rng = np.random.default_rng(0)
-    return rng.integers(0, 256, (count, SIZE, SIZE, 3), dtype="uint8").astype("float32")
+    return rng.integers(0, 256, (count, size, size, 3), dtype="uint8").astype("float32")
 
 
-def random_masks(count: int) -> np.ndarray:
-    """Return (count, SIZE, SIZE, 2) float32, one-hot."""
-    return np.eye(2, dtype="float32")[np.random.default_rng(1).integers(0, 2, (count, SIZE, SIZE))]
+def random_masks(count: int, size: int = SIZE) -> np.ndarray:
+    """Return (count, size, size, 2) float32, one-hot."""
+    return np.eye(2, dtype="float32")[np.random.default_rng(1).integers(0, 2, (count, size, size))]
 
 
 def without_tuning(dataset):
@@ -31,11 +31,11 @@ def without_tuning(dataset):
     return dataset.with_options(options)
 
 
-def endless_batch():
+def endless_batch(size: int = SIZE):
     """Return a tf.data.Dataset that gives one batch of images and masks again and again."""
     import tensorflow as tf
 
-    batch = random_images(BATCH), random_masks(BATCH)
+    batch = random_images(BATCH, size), random_masks(BATCH, size)
     return without_tuning(tf.data.Dataset.from_tensors(batch).repeat())
 
 
@@ -43,7 +43,7 @@ def forward_flops(model) -> int:
     """Floating point operations of a model's convolutions for one image, two for each product.
 
     Args:
-        model: of Keras 2 or 3, whose layers that multiply are all Conv2D, or such models.
+        model: of Keras 2 or 3, whose layers that multiply are convolutions, or such models.
     """
     return sum(map(_layer_flops, model.layers))
 
@@ -51,6 +51,6 @@ def forward_flops(model) -> int:
 def _layer_flops(layer) -> int:
     if hasattr(layer, "layers"):
         return forward_flops(layer)
-    if type(layer).__name__ != "Conv2D":
+    if type(layer).__name__ not in ("Conv2D", "DepthwiseConv2D"):
         return 0
     return 2 * math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:3])

@@ -9,10 +9,10 @@ import pytest
 
 import ensemble_seg as es
 from benchmarks import __main__ as driver
-from benchmarks import machine, reporting
+from benchmarks import environments, machine, reporting
 from benchmarks.drawing import draw_pairs, ellipses
+from benchmarks.environments import PUBLISHED_STACK, Environment
 from benchmarks.measuring import at_least, at_most, compare, ratio
-from benchmarks.published import environment
 from benchmarks.rows import evaluation, first_step, precision, sampling
 from benchmarks.spending import megabytes
 from benchmarks.workloads import forward_flops, random_images, random_masks
@@ -220,7 +220,7 @@ def test_no_python_for_the_published_stack_says_why(monkeypatch, tmp_path):
     script.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("PUBLISHED_PYTHON", raising=False)
-    path, why = environment.find_python()
+    path, why = PUBLISHED_STACK.find_python()
     assert path is None
     assert "python3.11 is not there; python3.10: is Python 3.14; python3.9 is not there" in why
 
@@ -229,11 +229,10 @@ def test_an_environment_that_cannot_be_made_says_why(monkeypatch, tmp_path):
     script = tmp_path / "python"
     script.write_text("#!/bin/sh\necho first >&2\necho no room >&2\nexit 1\n")
     script.chmod(0o755)
-    monkeypatch.setattr(environment, "FOLDER", tmp_path / "venv")
-    monkeypatch.setattr(environment, "_STAMP", tmp_path / "venv" / ".ready")
-    monkeypatch.setattr(environment, "find_python", lambda: (str(script), ""))
-    made = environment.published_python.__wrapped__()
-    assert made == (None, f"-m venv {tmp_path / 'venv'} failed: no room")
+    monkeypatch.setattr(environments, "ROOT", tmp_path)
+    monkeypatch.setattr(Environment, "find_python", lambda _: (str(script), ""))
+    made = Environment("other", 9, 11).ready()
+    assert made == (None, f"-m venv {tmp_path / '.venv-other'} failed: no room")
 
 
 def test_a_commit_that_is_not_in_the_history(tmp_path):
@@ -241,11 +240,8 @@ def test_a_commit_that_is_not_in_the_history(tmp_path):
 
 
 def test_versions_of_an_environment():
-    import numpy as np
-
-    found = environment.versions(sys.executable, ["numpy", "no-such-package-here"])
+    found = environments.versions(sys.executable, ["numpy", "no-such-package-here"])
     assert found["numpy"] == np.__version__ and list(found) == ["Python", "numpy"]
-    assert environment.required()[0] == "tensorflow"
 
 
 def test_a_goal_of_zero_is_not_drawn(tmp_path):

@@ -9,8 +9,9 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.measuring import at_least, compare, ratio, serve
+from benchmarks.workloads import BATCH, endless_batch
 
-SIZE, BATCH, STEPS = 128, 8, 5
+SIZE, STEPS = 128, 5
 BACKBONES = {"Lite0": "efficientnetlite0", "ResNet-18": "resnet18"}
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 PARTS = {"": "ours", ", Keras' batch norm": "keras-norm", ", Keras' Adam": "keras-adam"}
@@ -55,7 +56,7 @@ def worker(backbone: str, precision: str, parts: str) -> None:
     preset = es.preset("quick").replace(
         size=SIZE, batch_size=BATCH, backbone=backbone, encoder_weights=None, precision=precision
     )
-    model, batches = network(preset, parts), random_batch()
+    model, batches = network(preset, parts), endless_batch(SIZE)
     model.fit(batches, steps_per_epoch=2, verbose=0)
 
     def one_round() -> tuple[float, float]:
@@ -91,19 +92,6 @@ def network(preset, parts: str):
         optimizer = keras.optimizers.Adam(preset.learning_rate)
         model.compile(optimizer, loss, metrics=metrics, jit_compile=False)
     return model
-
-
-def random_batch():
-    """Return a tf.data.Dataset that gives one batch of noise again and again."""
-    import numpy as np
-    import tensorflow as tf
-
-    from benchmarks.workloads import without_tuning
-
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (BATCH, SIZE, SIZE, 3)).astype("float32")
-    masks = np.eye(2, dtype="float32")[rng.integers(0, 2, (BATCH, SIZE, SIZE))]
-    return without_tuning(tf.data.Dataset.from_tensors((images, masks)).repeat())
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 from statistics import median
 
+from benchmarks.environments import PUBLISHED_STACK
 from benchmarks.measuring import ROOT, at_most, once, ratio
-from benchmarks.published.environment import published_python
 from benchmarks.workloads import BATCH, SIZE, endless_batch
 
 BEFORE = "7fc55d4"  # the last commit before start-up was worked on
@@ -29,7 +29,7 @@ def measure(rounds: int, scratch: Path) -> dict:
         commands[REFERENCE] = [*script, "before", str(scratch / "before")]
     else:
         notes.append(f"Commit {BEFORE} is not in this clone's history: no reference.")
-    python, why = published_python()
+    python, why = PUBLISHED_STACK.ready()
     if python:
         commands[PUBLISHED] = [python, "-m", "benchmarks.published.worker", "first_step"]
     else:

@@ -7,8 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks.environments import PUBLISHED_STACK
 from benchmarks.measuring import at_least, compare, ratio, serve
-from benchmarks.published.environment import published_python
 from benchmarks.workloads import SIZE, forward_flops, random_images
 
 IMAGES = 32
@@ -16,7 +16,7 @@ OURS, PUBLISHED = "ours", "published"
 
 
 def measure(rounds: int, scratch: Path) -> dict:
-    python, why = published_python()
+    python, why = PUBLISHED_STACK.ready()
     commands = {OURS: [sys.executable, "-m", "benchmarks.rows.inference"]}
     if python:
         commands[PUBLISHED] = [python, "-m", "benchmarks.published.worker", "inference"]

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
+from benchmarks.environments import PUBLISHED_STACK
 from benchmarks.measuring import at_least, compare, ratio, serve
-from benchmarks.published.environment import published_python
 from benchmarks.workloads import BATCH, SIZE, endless_batch, forward_flops
 
 STEPS = 3
@@ -21,7 +21,7 @@ OURS_FROZEN = "ours, encoder frozen"
 
 
 def measure(rounds: int, scratch: Path) -> list[dict]:
-    python, why = published_python()
+    python, why = PUBLISHED_STACK.ready()
     all_weights, about = compare(_commands(python, "all"), rounds, scratch / "all")
     frozen, _ = compare(_commands(python, "frozen"), rounds, scratch / "frozen")
     results = {**all_weights, **frozen}

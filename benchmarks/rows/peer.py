@@ -1,0 +1,101 @@
+"""The same U-Nets in segmentation_models.pytorch: training and inference.
+
+Its workers: python -m benchmarks.rows.peer resnet101|efficientnetlite0 float32|bfloat16
+"""
+
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from benchmarks.environments import PEER_STACK
+from benchmarks.measuring import at_least, compare, ratio, serve
+from benchmarks.workloads import BATCH, endless_batch, forward_flops, random_images
+
+NETWORKS = {"ResNet-101": ("resnet101", 256), "Lite0": ("efficientnetlite0", 128)}
+PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+STEPS, BATCHES = 3, 4  # of training and of inference, a round
+OURS, EAGER, COMPILED = "ours", "PyTorch", "PyTorch, torch.compile"
+GOALS = {"training": 1.25, "inference": 1.5}
+
+
+def measure(rounds: int, scratch: Path) -> list[dict]:
+    return [
+        line
+        for name in NETWORKS
+        for precision in PRECISIONS
+        for line in lines(name, precision, rounds, scratch / f"{name}-{precision}")
+    ]
+
+
+def lines(name: str, precision: str, rounds: int, scratch: Path) -> list[dict]:
+    backbone, size = NETWORKS[name]
+    python, why = PEER_STACK.ready()
+    commands = {OURS: [sys.executable, "-m", "benchmarks.rows.peer", backbone, precision]}
+    peer = [str(python), "-m", "benchmarks.peer.worker", backbone, precision]
+    if python:
+        commands[EAGER] = [*peer, "eager"]
+    if python and shutil.which("g++"):
+        commands[COMPILED] = [*peer, "compiled"]
+    results, about = compare(commands, rounds, scratch)
+    notes = [_size(each, about[each]) for each in (OURS, EAGER) if each in about]
+    if not python:
+        notes.append(f"PyTorch: {why}.")
+    elif COMPILED not in commands:
+        notes.append("torch.compile needs g++, which is not there.")
+    return [
+        _line(what, f"{name} U-Net, {size}x{size}, batch {BATCH}, {precision}", images, notes)
+        for what, images in _by_task(results).items()
+    ]
+
+
+def _by_task(results: dict[str, list]) -> dict[str, dict[str, list[float]]]:
+    return {
+        what: {name: [each[number] for each in pairs] for name, pairs in results.items()}
+        for number, what in enumerate(GOALS)
+    }
+
+
+def _line(what: str, network: str, images: dict[str, list[float]], notes: list[str]) -> dict:
+    others = [name for name in images if name != OURS]
+    goals = [at_least(f"ours / {name}", ratio(images, OURS, name), GOALS[what]) for name in others]
+    return {
+        "row": f"{what} beside segmentation_models.pytorch, {network}",
+        "unit": "images/s",
+        "measured": images,
+        "goals": goals,
+        "notes": notes,
+    }
+
+
+def _size(name: str, about: dict) -> str:
+    return f"{name}: {about['weights'] / 1e6:.2f} M weights, {about['gflop']:.2f} GFLOP an image."
+
+
+def worker(backbone: str, precision: str) -> None:
+    from benchmarks.ours import PRESET, compiled, predict
+
+    size = dict(NETWORKS.values())[backbone]
+    preset = PRESET.replace(backbone=backbone, size=size, precision=PRECISIONS[precision])
+    model, batches, images = compiled(preset), endless_batch(size), random_images(BATCH, size)
+
+    def train(steps: int) -> float:
+        return _rate(lambda: model.fit(batches, steps_per_epoch=steps, verbose=0), steps)
+
+    def infer() -> float:
+        many = images.repeat(BATCHES, axis=0)
+        return _rate(lambda: predict(model, many), BATCHES)
+
+    train(2), infer()
+    trained = sum(weight.shape.num_elements() for weight in model.trainable_variables)
+    serve(lambda: (train(STEPS), infer()), weights=trained, gflop=forward_flops(model) / 1e9)
+
+
+def _rate(call, batches: int) -> float:
+    start = time.perf_counter()
+    call()
+    return batches * BATCH / (time.perf_counter() - start)
+
+
+if __name__ == "__main__":
+    worker(*sys.argv[1:])
