@@ -30,8 +30,9 @@ def main(name: str) -> None:
     print("\n| arm - control | with a lesion | without |\n|---|---|---|")
     for arm, control in PAIRS:
         split = results.arms[arm][0]["split"]
+        ratio = split["test"] / split["train"]
         found = (
-            paired(means(results, arm, kind), means(results, control, kind), ratio(split))
+            paired(means(results, arm, kind), means(results, control, kind), ratio)
             for kind in (lesion, ~lesion)
         )
         print(f"| {arm} - {control} | {' | '.join(map(str, found))} |")
@@ -41,10 +42,6 @@ def means(results: Results, arm: str, kind: np.ndarray) -> np.ndarray:
     """Return the mean Dice of each seed over its test images of one kind."""
     tests = [each["test"] for _, each in sorted(results.arms[arm].items())]
     return np.array([np.array(test["dice"])[kind[test["cases"]]].mean() for test in tests])
-
-
-def ratio(split: dict) -> float:
-    return split["test"] / split["train"]
 
 
 if __name__ == "__main__":
