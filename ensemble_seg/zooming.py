@@ -208,7 +208,8 @@ class PasteAndVote(keras.layers.Layer):
 
     def call(self, inputs):
         whole, near, box = inputs
-        size, numbers = whole.shape[1], ops.arange(whole.shape[1], dtype="float32")
+        size = whole.shape[1]
+        numbers = ops.arange(size, dtype="float32")
         (top, left, bottom, right) = (box[:, side, None] for side in range(4))
         rows = ops.logical_and(numbers >= top, numbers < bottom)
         columns = ops.logical_and(numbers >= left, numbers < right)

@@ -13,7 +13,7 @@ from benchmarks import environments, machine, reporting
 from benchmarks.drawing import draw_pairs, ellipses
 from benchmarks.environments import PUBLISHED_STACK, Environment
 from benchmarks.measuring import at_least, at_most, compare, ratio
-from benchmarks.rows import evaluation, first_step, precision, sampling
+from benchmarks.rows import evaluation, first_step, sampling
 from benchmarks.spending import megabytes
 from benchmarks.workloads import forward_flops, random_images, random_masks
 from ensemble_seg.datasets import all_pairs
@@ -280,10 +280,3 @@ def test_the_loop_over_scikit_learn_finds_our_scores():
     shifted = np.roll(masks, 2, axis=1)
     scores = es.Scores.from_masks(masks, shifted)
     np.testing.assert_allclose(evaluation.loop(masks, shifted), scores.per_image["iou"])
-
-
-def test_interval_over_seeds_is_students():
-    # Mean 2, standard deviation 1; Student's 0.975 quantile with 2 degrees of freedom is 4.3027.
-    reach = 4.3027 / 3**0.5
-    low, high = precision.student_interval(np.array([1.0, 2.0, 3.0]))
-    assert (low, high) == pytest.approx((2 - reach, 2 + reach), abs=1e-4)

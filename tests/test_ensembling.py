@@ -134,6 +134,23 @@ def test_members_of_other_sizes_are_refused():
         es.build_ensemble([small, large])
 
 
+@pytest.mark.parametrize(
+    ("height", "layer"),
+    [
+        (16, keras.layers.AveragePooling2D((2, 1))),  # images of another height, maps of the same
+        (8, keras.layers.UpSampling2D((2, 1))),  # maps of another height, images of the same
+    ],
+)
+def test_members_that_differ_in_height_alone_are_refused(height, layer):
+    plain, other = keras.Input((8, 8, 2)), keras.Input((height, 8, 2))
+    models = [
+        keras.Model(plain, keras.layers.Softmax()(plain)),
+        keras.Model(other, keras.layers.Softmax()(layer(other))),
+    ]
+    with pytest.raises(ValueError, match="`models`. Expected models of one input and output"):
+        es.build_ensemble(models)
+
+
 def test_saved_ensemble_loads_in_a_new_process_and_predicts_bit_equal(tmp_path):
     preset = es.preset("smoke").replace(size=32, precision="float32")
     members = [es.unet(preset.replace(seed=seed)) for seed in (0, 1)]

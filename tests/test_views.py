@@ -51,6 +51,11 @@ def test_images_of_a_batch_do_not_mix(model):
         np.testing.assert_allclose(together[number], alone, atol=1e-6)
 
 
+def test_a_batch_of_known_size_becomes_eight_times_as_large():
+    image = keras.Input((8, 8, 3), batch_size=2)
+    assert es.ensembling.Views()(image).shape == (16, 8, 8, 3)
+
+
 def test_a_model_that_knows_no_direction_stays_as_it_is():
     image = keras.Input((8, 8, 3))
     pixelwise = keras.Model(image, keras.layers.Conv2D(2, 1, activation="softmax")(image))

@@ -8,6 +8,7 @@ from conftest import save
 from PIL import Image
 
 import ensemble_seg as es
+from ensemble_seg import zooming
 from ensemble_seg.datasets import all_pairs
 from ensemble_seg.zooming import LesionBox, PasteAndVote, ZoomIn
 
@@ -160,6 +161,37 @@ def test_weights_and_margin_are_chosen_on_the_images_given(tmp_path):
     assert (weights, margin) == ((0.25, 0.75), 4)
     model = es.zoom_ensemble(main, sampling, weights, margin)
     assert es.evaluate(model, split).per_image["dice"].tolist() == [1, 1]
+
+
+def test_five_margins_are_tried_with_four_shares_each(tmp_path, monkeypatch):
+    save(tmp_path / "images" / "0.png", np.zeros((SIZE, SIZE, 3), "uint8"))
+    save(tmp_path / "masks" / "0.png", np.zeros((SIZE, SIZE), "uint8"))
+    margins, votes = [], []
+
+    def box(margin):
+        margins.append(margin)
+        return LesionBox(margin)
+
+    def vote(weights):
+        votes.append(weights)
+        return PasteAndVote(weights)
+
+    monkeypatch.setattr(zooming, "LesionBox", box)
+    monkeypatch.setattr(zooming, "PasteAndVote", vote)
+    split = es.Split(all_pairs(tmp_path), "validation", tmp_path)
+    # Without a lesion all are alike, and the first is taken.
+    found = es.fit_zoom(stub("bright", "main"), stub("all", "sampling"), split)
+    assert found == ((0.75, 0.25), 4)
+    assert margins == [4, 8, 12, 16, 24]
+    assert votes == [(0.75, 0.25), (0.5, 0.5), (0.25, 0.75), (0.0, 1.0)] * 5
+
+
+def test_shapes_are_known_before_there_are_images():
+    maps, image = keras.Input((SIZE, SIZE, 2), 3), keras.Input((SIZE, SIZE, 3), 3)
+    box = LesionBox()(maps)
+    assert box.shape == (3, 4)
+    assert ZoomIn()([image, box]).shape == (3, SIZE, SIZE, 3)
+    assert PasteAndVote()([maps, maps, box]).shape == (3, SIZE, SIZE, 2)
 
 
 def test_the_box_is_cut_out_of_the_image_at_its_own_size():

@@ -56,6 +56,7 @@ class Mutant(NamedTuple):
     node: int
     variant: int
     line: int
+    column: int
     before: str
     after: str
 
@@ -63,7 +64,10 @@ class Mutant(NamedTuple):
 def mutants(source: str) -> list[Mutant]:
     """Return all changes of a source text that this program knows."""
     return [
-        Mutant(number, choice, node.lineno, ast.unparse(node), ast.unparse(variant))
+        Mutant(
+            *(number, choice, node.lineno, node.col_offset + 1),
+            *(ast.unparse(node), ast.unparse(variant)),
+        )
         for number, node in enumerate(_nodes(ast.parse(source)))
         for choice, variant in enumerate(_variants(node))
     ]
@@ -151,9 +155,8 @@ def _survivors(folder: Path, sources: dict[str, str], chosen: list) -> collectio
         (tree / f"{name}.py").write_text(mutated(sources[name], mutant), "utf-8")
         if _passes(tree, name, limits[name]):
             survived[name] += 1
-            print(
-                f"  survives: {name}:{mutant.line}: {mutant.before} -> {mutant.after}", flush=True
-            )
+            place = f"{name}:{mutant.line}:{mutant.column}"
+            print(f"  survives: {place}: {mutant.before} -> {mutant.after}", flush=True)
         (tree / f"{name}.py").write_text(sources[name], "utf-8")
         print(f"{number} of {len(chosen)}", end="\r", file=sys.stderr, flush=True)
     return survived

@@ -1,6 +1,6 @@
-"""Training steps of the small networks: Lite0 beside ResNet-18, and what our layers save there.
+"""Training steps of the small networks: Lite0 beside ResNet-18.
 
-Its workers: python -m benchmarks.rows.encoder BACKBONE float32|mixed_bfloat16 PARTS
+Its workers: python -m benchmarks.rows.encoder BACKBONE float32|mixed_bfloat16
 """
 
 import sys
@@ -14,7 +14,6 @@ from benchmarks.workloads import BATCH, endless_batch
 SIZE, STEPS = 128, 5
 BACKBONES = {"Lite0": "efficientnetlite0", "ResNet-18": "resnet18"}
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
-PARTS = {"": "ours", ", Keras' batch norm": "keras-norm", ", Keras' Adam": "keras-adam"}
 
 
 def measure(rounds: int, scratch: Path) -> list[dict]:
@@ -22,13 +21,9 @@ def measure(rounds: int, scratch: Path) -> list[dict]:
 
 
 def row(short: str, rounds: int, scratch: Path) -> dict:
+    worker = [sys.executable, "-m", "benchmarks.rows.encoder"]
     commands = {
-        f"{network}{what}": [
-            *(sys.executable, "-m", "benchmarks.rows.encoder"),
-            *(backbone, PRECISIONS[short], parts),
-        ]
-        for network, backbone in BACKBONES.items()
-        for what, parts in PARTS.items()
+        network: [*worker, backbone, PRECISIONS[short]] for network, backbone in BACKBONES.items()
     }
     results, about = compare(commands, rounds, scratch)
     images = {name: [each[0] for each in values] for name, values in results.items()}
@@ -37,7 +32,7 @@ def row(short: str, rounds: int, scratch: Path) -> dict:
         "row": f"training, small U-Nets, {SIZE}x{SIZE}, batch {BATCH}, {short}",
         "unit": "images/s",
         "measured": images,
-        "goals": [at_least("Lite0 / ResNet-18", ratio(images, "Lite0", "ResNet-18"), 1)],
+        "goals": [at_least("Lite0 / ResNet-18", ratio(images, *BACKBONES), 1)],
         "notes": [
             f"`fit` on one random batch, {STEPS} steps a round, after a warm-up, random weights.",
             "Weights: "
@@ -50,13 +45,14 @@ def row(short: str, rounds: int, scratch: Path) -> dict:
     }
 
 
-def worker(backbone: str, precision: str, parts: str) -> None:
+def worker(backbone: str, precision: str) -> None:
     import ensemble_seg as es
+    from benchmarks.ours import compiled
 
     preset = es.preset("quick").replace(
         size=SIZE, batch_size=BATCH, backbone=backbone, encoder_weights=None, precision=precision
     )
-    model, batches = network(preset, parts), endless_batch(SIZE)
+    model, batches = compiled(preset), endless_batch(SIZE)
     model.fit(batches, steps_per_epoch=2, verbose=0)
 
     def one_round() -> tuple[float, float]:
@@ -66,32 +62,6 @@ def worker(backbone: str, precision: str, parts: str) -> None:
         return images, (time.process_time() - busy) / STEPS
 
     serve(one_round, weights=model.count_params())
-
-
-def network(preset, parts: str):
-    """Return the compiled U-Net, with Keras' own layer or optimizer where `parts` says so."""
-    import keras
-
-    from benchmarks.ours import compiled
-    from ensemble_seg.hardware.normalization import FusedBatchNormalization
-    from ensemble_seg.losses import loss_by_name
-    from ensemble_seg.training import compile_model, lesion_dice
-
-    model, loss = compiled(preset), loss_by_name(preset.loss)
-    if parts == "keras-norm":
-
-        def plain(layer):
-            fused = isinstance(layer, FusedBatchNormalization)
-            kind = keras.layers.BatchNormalization if fused else type(layer)
-            return kind.from_config(layer.get_config())
-
-        model = keras.models.clone_model(model, clone_function=plain)
-        compile_model(model, preset, loss, total_steps=1)
-    if parts == "keras-adam":
-        metrics = [keras.metrics.MeanMetricWrapper(lesion_dice, name="dice")]
-        optimizer = keras.optimizers.Adam(preset.learning_rate)
-        model.compile(optimizer, loss, metrics=metrics, jit_compile=False)
-    return model
 
 
 if __name__ == "__main__":

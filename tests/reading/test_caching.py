@@ -83,7 +83,11 @@ def test_with_a_cache_a_resumed_stream_is_the_rest_of_the_whole_one(disks, tmp_p
     assert whole[4:] == collect(rest)
 
 
-def test_the_file_is_written_once_and_images_are_not_opened_again(pairs, tmp_path, monkeypatch):
+@pytest.mark.parametrize("block", [1 << 20, 100])
+def test_the_file_is_written_once_and_images_are_not_opened_again(
+    pairs, tmp_path, monkeypatch, block
+):
+    monkeypatch.setattr(reading_windows, "BLOCK", block)  # 3,072 bytes: one block, or 31
     windows = [(pair, None) for pair in pairs]
     cached_rows(windows, 8, tmp_path / "cache")
     (file,) = files(tmp_path / "cache")

@@ -140,6 +140,15 @@ def test_verdicts_at_their_limits():
         assert verdicts([made(0.0, low, high, 0.1)]) == ["undecided"]
 
 
+def test_a_p_of_just_5_percent_decides_nothing(monkeypatch):
+    wide = Difference(0.02, -0.01, 0.05, 0.01, 0.0, 10)
+    for function, verdict in (("p_different", "supported"), ("p_gain_matters", "refuted")):
+        for p, expected in ((1 - 0.95, "undecided"), (0.0499, verdict)):
+            with monkeypatch.context() as patch:
+                patch.setattr(statistics, function, lambda *_, p=p: p)
+                assert verdicts([wide]) == [expected]
+
+
 def test_p_of_a_gain_by_hand():
     def p(mean, error, seeds=10):
         return statistics.p_gain_matters(Difference(mean, 0, 0, error, 0, seeds))
