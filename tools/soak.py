@@ -24,12 +24,13 @@ PAGE = ROOT / "docs" / "RELIABILITY.md"
 MARKS = "<!-- soak: begin -->\n", "<!-- soak: end -->\n"
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "reading")]
 TRAINING = """
-import sys
+import pathlib, sys
 sys.path[:0] = sys.argv[4:]
 import ensemble_seg as es
 from test_training import TINY, small_model
 preset = TINY.replace(epochs=int(sys.argv[3]), keep="best", augment=True)
 data = es.load_dataset(sys.argv[1])
+pathlib.Path(sys.argv[2] + "-begun").touch()
 es.train(small_model(preset), data, preset, runs_dir=sys.argv[2])
 """
 KEPT_FILES = ["config.json", "history.csv", "model.keras"]
@@ -62,24 +63,29 @@ def write_table(rows: list[str]) -> None:
 
 
 def kills(count: int, folder: Path) -> str:
-    """Kill trainings at any moment; the finished one equals one that was left alone."""
-    data, rng, done, trainings = disks(folder), random.Random(0), 0, 0
+    """Kill trainings at any moment; a finished one equals one that was left alone."""
+    data, rng, done, compared = disks(folder), random.Random(0), 0, 0
     alone = finished(data, folder / "alone")
+    seconds = time.time() - (folder / "alone-begun").stat().st_mtime
     while done < count:
-        runs = folder / f"runs-{trainings}"
-        path = runs / alone.relative_to(folder / "alone")
+        runs = folder / f"runs-{compared}"
+        begun, path = folder / f"{runs.name}-begun", runs / alone.relative_to(folder / "alone")
         while not (path / "model.keras").is_file():
+            begun.unlink(missing_ok=True)
             job = training(data, runs)
-            wait_for(job, lambda path=path: (path / "config.json").is_file())
-            time.sleep(rng.uniform(0, 2.5))
+            wait_for(job, begun.is_file)
+            time.sleep(rng.uniform(0, 0.9 * seconds))
             if job.poll() is None and done < count:
                 job.kill()
                 done += 1
             job.wait()
         assert sorted(file.name for file in path.iterdir()) == KEPT_FILES, list(path.iterdir())
         require_same(path, alone)
-        trainings += 1
-    return f"{trainings} trainings, weights and history those of one left alone, nothing left over"
+        compared += 1
+    return (
+        f"each was gone on with until it ended: {compared} trainings in all, weights and history "
+        "those of one left alone, nothing left over"
+    )
 
 
 def two_at_once(count: int, folder: Path) -> str:
