@@ -15,11 +15,9 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 HOME = ROOT / ".venv-matrix"
-# The first TensorFlow and Keras that pyproject.toml allows and that a Python has wheels of.
-OLDEST = {
-    **dict.fromkeys(("3.10", "3.11", "3.12"), ("tensorflow==2.16.*", "keras==3.8.*")),
-    "3.13": ("tensorflow==2.20.*", "keras==3.10.*"),
-}
+# The first TensorFlow that pyproject.toml allows and that a Python has wheels of.
+OLDEST = {"3.10": "2.16", "3.11": "2.16", "3.12": "2.16", "3.13": "2.20"}
+OLDEST_KERAS = "3.12"
 PASSED, FAILED, NOT_RUN = "passed", "failed", "not run"
 
 
@@ -33,7 +31,10 @@ class Environment(NamedTuple):
 
 
 ENVIRONMENTS = (
-    *(Environment(f"{python}-oldest", python, asked) for python, asked in OLDEST.items()),
+    *(
+        Environment(f"{python}-oldest", python, (f"tensorflow=={tf}.*", f"keras=={OLDEST_KERAS}.*"))
+        for python, tf in OLDEST.items()
+    ),
     *(Environment(f"{python}-newest", python) for python in OLDEST),
     Environment("3.12-next-keras", "3.12", keras="keras-nightly"),
 )
