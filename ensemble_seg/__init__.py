@@ -4,6 +4,7 @@ Reimplements Roshan et al., "A deep ensemble medical image segmentation with nov
 and loss function", Computers in Biology and Medicine 172 (2024) 108305.
 """
 
+import importlib
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -17,7 +18,6 @@ if not reads_arguments():
 
     require_environment()
 
-    from . import plots
     from .datasets import Dataset, Split, load_dataset
     from .datasets.folds import k_folds
     from .datasets.phantoms import draw_phantom, write_phantoms
@@ -130,3 +130,9 @@ __all__ = [
     "write_phantoms",
     "zoom_ensemble",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name == "plots":  # not above: matplotlib's import takes a while
+        return importlib.import_module(".plots", __name__)
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

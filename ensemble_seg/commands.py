@@ -16,7 +16,7 @@ def check(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from .inspection.inspecting import inspect_dataset, write_manifest
-    from .inspection.report import picture
+    from .inspection.picture import picture
     from .presets import preset as chosen_preset
 
     def bar(items):

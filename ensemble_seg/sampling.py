@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from skimage.measure import label, regionprops
+import skimage
 
 from .common.errors import invalid
 from .datasets import Dataset, Split
@@ -88,7 +88,7 @@ def lesion_boxes(mask: np.ndarray, margin: int | Iterable[int] = (20, 10)) -> li
         [(0, 0, 1, 1), (4, 5, 6, 6)]
     """
     mask, margin = _checked_mask(mask), checked_margin(margin)
-    regions = regionprops(label(mask, connectivity=2))
+    regions = skimage.measure.regionprops(skimage.measure.label(mask, connectivity=2))
     return [_widen(Box(*region.bbox), mask.shape, margin) for region in regions]
 
 

@@ -34,6 +34,7 @@ TESTED_ELSEWHERE = {
     "common/stopping": "test_stops",
     "encoders/weights": "encoders/test_efficientnet_lite",
     "teaching/study": "study/test_study_report",
+    "inspection/picture": "inspection/test_inspecting",
     "datasets/columns": "test_foreign_files",
     "datasets/inputs": "test_foreign_files",
     "datasets/lists": "datasets/test_layouts",

@@ -1,5 +1,6 @@
 """A command answers --help before TensorFlow is imported, and hides what that logs."""
 
+import contextlib
 import importlib
 import os
 import re
@@ -34,7 +35,22 @@ def import_whole(package: str, verbose: bool) -> None:
         os.environ[LEVEL] = "0"
     if os.environ.get(LEVEL) != "0" and hasattr(os, "fork") and sys.stderr is not None:
         hide_noise()
+    import_keras()
     importlib.reload(sys.modules[package])
+
+
+def import_keras() -> None:
+    """Import Keras in two thirds of the time: without scikit-learn, matplotlib and IPython.
+
+    Keras looks for them at its start, for wrappers and pictures that no command uses. They can be
+    imported later as ever.
+    """
+    hidden = [name for name in ("sklearn", "matplotlib", "IPython") if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # None: not to be had
+    with contextlib.suppress(ImportError, ValueError):  # which common.environment says
+        importlib.import_module("keras")
+    for name in hidden:
+        del sys.modules[name]
 
 
 def hide_noise() -> None:

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold
 
 from ..common.errors import invalid
 from ..reading.lesion_values import LesionValues
@@ -31,6 +30,8 @@ def k_folds(data: Dataset, folds: int = 5, seed: int = 0) -> list[Dataset]:
     Raises:
         ValueError: fewer than 2 folds, too few groups, or crops instead of images.
     """
+    from sklearn.model_selection import StratifiedGroupKFold  # not above: its import takes a while
+
     if any(getattr(data, part).boxes is not None for part in PARTS):
         raise ValueError("Expected whole images. Found crops: make the folds first, then crop.")
     pairs = sorted({pair for part in PARTS for pair in getattr(data, part).pairs}, key=tuple)

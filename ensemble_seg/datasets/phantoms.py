@@ -5,9 +5,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import scipy
 from numpy.random import Generator, default_rng
 from PIL import Image
-from scipy import ndimage, spatial, special, stats
 
 from ..common.errors import invalid
 from ..common.files import whole
@@ -140,7 +140,7 @@ def _grid(size):
 def _noise(rng, size, scale):
     """Smooth noise of mean 0 and deviation 1; scale in pixels of a 128-pixel image."""
     white = rng.standard_normal((size, size))
-    return stats.zscore(ndimage.gaussian_filter(white, scale * size / 128), axis=None)
+    return scipy.stats.zscore(scipy.ndimage.gaussian_filter(white, scale * size / 128), axis=None)
 
 
 def _blobs(rng, size, fraction):
@@ -160,12 +160,12 @@ def _blobs(rng, size, fraction):
 
 def _depth(mask):
     """Signed distance to the border of the mask in pixels of a 128-pixel image, inside positive."""
-    inside, outside = map(ndimage.distance_transform_edt, (mask, ~mask))
-    return ndimage.gaussian_filter(inside - outside, 1) * 128 / len(mask)
+    inside, outside = map(scipy.ndimage.distance_transform_edt, (mask, ~mask))
+    return scipy.ndimage.gaussian_filter(inside - outside, 1) * 128 / len(mask)
 
 
 def _soft_blob(rng, size, softness):
-    return special.expit(_depth(_blobs(rng, size, rng.uniform(0.02, 0.2))) / softness)
+    return scipy.special.expit(_depth(_blobs(rng, size, rng.uniform(0.02, 0.2))) / softness)
 
 
 def _strand(rng, size, width, wobble, forks=0):
@@ -181,7 +181,7 @@ def _strand(rng, size, width, wobble, forks=0):
             side = turns[fork] + rng.choice([-1, 1]) * rng.uniform(0.4, 0.9)
             stems.append((path[fork], side, 0.6 * taper[fork], steps // 2))
     line = np.concatenate(branches)
-    distance, nearest = spatial.cKDTree(line[:, :2]).query(np.moveaxis(_grid(size), 0, -1))
+    distance, nearest = scipy.spatial.cKDTree(line[:, :2]).query(np.moveaxis(_grid(size), 0, -1))
     return np.exp(-((distance / line[nearest, 2]) ** 2))
 
 
@@ -208,13 +208,13 @@ def _add_distractors(rng, scene, size, patient):
 def _add_lesion(rng, scene, mask):
     """Pits and a rim are what all lesions share; colour, strength, height and sharpness vary."""
     size, depth = len(mask), _depth(mask)
-    inside = special.expit(depth / rng.uniform(0.5, 1.5))
+    inside = scipy.special.expit(depth / rng.uniform(0.5, 1.5))
     tint = rng.uniform(0.5, 1.1) * inside * (1 + 0.35 * _noise(rng, size, 6))
     pits, rim = inside * _noise(rng, size, 1.1), np.exp(-(((depth - 1.5) / 1.5) ** 2))
     blood, melanin = LESIONS[rng.integers(len(LESIONS))]
     scene.blood += blood * tint + 0.08 * pits + 0.2 * rim
     scene.melanin += melanin * tint + 0.1 * pits
-    scene.relief += rng.uniform(0, 8) * special.expit((depth - 2) / 3) - 0.15 * pits
+    scene.relief += rng.uniform(0, 8) * scipy.special.expit((depth - 2) / 3) - 0.15 * pits
 
 
 def _photograph(rng, scene, patient):
@@ -223,14 +223,16 @@ def _photograph(rng, scene, patient):
     light = 0.5 * np.array([np.sin(patient.light), np.cos(patient.light)])
     facing = np.tensordot(light, np.gradient(scene.relief, 128 / size), 1)
     absorbed = np.tensordot(np.maximum([scene.blood, scene.melanin], 0), [BLOOD, MELANIN], (0, 0))
-    shade = scene.light * (1 - patient.vignette * special.expit((np.hypot(*grid) - 1.05) / 0.12))
+    shade = scene.light * (
+        1 - patient.vignette * scipy.special.expit((np.hypot(*grid) - 1.05) / 0.12)
+    )
     shade *= (1 + 0.25 * np.tensordot(light, grid, 1)) * np.clip(1 + 0.75 * facing, 0.3, 1.6)
     image = patient.colour * rng.normal(1, 0.03, 3) * np.exp(-absorbed) * shade[..., None]
     wet = facing + 0.04 * _noise(rng, size, 2)
     top = np.quantile(wet, 1 - 0.015 * rng.random() * patient.tissue["wet"])
-    image += (1 - image) * 0.95 * special.expit((wet - top) / 0.016)[..., None]
+    image += (1 - image) * 0.95 * scipy.special.expit((wet - top) / 0.016)[..., None]
     image = _cover(rng, image, patient.hairs)
-    image = ndimage.gaussian_filter(image, rng.uniform(0.3, 0.7) * size / 128, axes=(0, 1))
+    image = scipy.ndimage.gaussian_filter(image, rng.uniform(0.3, 0.7) * size / 128, axes=(0, 1))
     image += rng.normal(0, rng.uniform(0.008, 0.02), image.shape)
     return np.round(255 * np.clip(image, 0, 1)).astype(np.uint8)
 
@@ -246,4 +248,4 @@ def _cover(rng, image, hairs):
         ring = np.exp(-(((away - 1) / 0.15) ** 2)) * (1 - 0.5 * (y - row) / radius)
         image *= (1 + 0.25 * ring - 0.1 * (away < 1))[..., None]
     smear = _soft_blob(rng, size, 6)[..., None] * rng.choice([0, 0.7], p=[0.8, 0.2])
-    return image + smear * (0.1 + 0.9 * ndimage.gaussian_filter(image, (3, 3, 0)) - image)
+    return image + smear * (0.1 + 0.9 * scipy.ndimage.gaussian_filter(image, (3, 3, 0)) - image)

@@ -6,10 +6,7 @@ from itertools import product
 from typing import NamedTuple
 
 import numpy as np
-from scipy import fft
-from scipy.ndimage import gaussian_filter, minimum_filter
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
+import scipy
 
 from ..reading.images import resize_image
 from ..reading.pairs import Pair
@@ -121,8 +118,8 @@ def group_duplicates(pairs: Sequence[Pair], near: Iterable[Sequence]) -> list[Pa
     ends = [[number[pairs[index].group] for index in edge[:2]] for edge in near]
     if not ends:
         return list(pairs)
-    graph = coo_matrix((np.ones(len(ends)), np.transpose(ends)), [len(groups)] * 2)
-    _, labels = connected_components(graph)
+    graph = scipy.sparse.coo_matrix((np.ones(len(ends)), np.transpose(ends)), [len(groups)] * 2)
+    _, labels = scipy.sparse.csgraph.connected_components(graph)
     names = dict(zip(labels[::-1], groups[::-1], strict=True))  # the first group of each wins
     return [pair.in_group(names[labels[number[pair.group]]]) for pair in pairs]
 
@@ -150,7 +147,8 @@ def _structure(thumbnails: np.ndarray, rim: int, sigma: float, smooth: float) ->
     """
     result = np.empty(thumbnails.shape, "float32")
     for number, grey in enumerate(thumbnails):
-        ground = minimum_filter(grey > 0, 2 * rim + 1, mode="nearest").astype("float32")
+        inside = scipy.ndimage.minimum_filter(grey > 0, 2 * rim + 1, mode="nearest")
+        ground = inside.astype("float32")
         result[number] = _contrast(grey * ground, ground, sigma, smooth)
     return result
 
@@ -160,7 +158,8 @@ def _contrast(grey: np.ndarray, ground: np.ndarray, sigma: float, smooth: float)
         return np.zeros_like(grey)
 
     def blurred(values: np.ndarray, width: float) -> np.ndarray:
-        return gaussian_filter(values * ground, width) / (gaussian_filter(ground, width) + 1e-3)
+        blur = scipy.ndimage.gaussian_filter
+        return blur(values * ground, width) / (blur(ground, width) + 1e-3)
 
     difference = blurred(grey, smooth)
     difference = (difference - blurred(difference, sigma)) * ground
@@ -172,9 +171,9 @@ def _contrast(grey: np.ndarray, ground: np.ndarray, sigma: float, smooth: float)
 
 def _best_shift(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Return the highest correlation of each two within `SHIFT` pixels in either direction."""
-    size = fft.next_fast_len(SIDE + SHIFT, real=True)
-    spectra = [fft.rfft2(values, (size, size)) for values in (first, second)]
-    maps = fft.irfft2(spectra[0] * spectra[1].conj(), (size, size))
+    size = scipy.fft.next_fast_len(SIDE + SHIFT, real=True)
+    spectra = [scipy.fft.rfft2(values, (size, size)) for values in (first, second)]
+    maps = scipy.fft.irfft2(spectra[0] * spectra[1].conj(), (size, size))
     near = np.r_[-SHIFT : SHIFT + 1]
     return maps[:, near[:, None], near].max(axis=(1, 2), initial=0)
 

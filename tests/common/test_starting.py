@@ -65,6 +65,24 @@ def test_a_command_prints_what_it_says_alone():
     assert done.stderr.count("\n") == 1
 
 
+def test_a_command_imports_what_it_needs_alone():
+    command = [sys.executable, "-X", "importtime", *COMMAND[1:], "predict", ".", "--model", "none"]
+    done = run(*command)
+    imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines() if "|" in line}
+    assert {"keras.src", "ensemble_seg.predicting"} <= imported
+    assert not imported & {"sklearn.base", "matplotlib.figure", "scipy.stats", "IPython.core"}
+
+
+def test_what_was_hidden_from_keras_can_be_imported_later():
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import starting; starting.import_keras()\n"
+        "assert 'keras' in sys.modules and 'sklearn' not in sys.modules\n"
+        "import sklearn.model_selection, matplotlib.pyplot\n"
+    )
+    done = run(sys.executable, "-c", script, str(Path(starting.__file__).parent))
+    assert done.returncode == 0, done.stderr
+
+
 def test_verbose_shows_all_of_it(monkeypatch):
     """What TensorFlow logs depends on the machine: that it is asked for all is what counts."""
     monkeypatch.setitem(os.environ, starting.LEVEL, "2")

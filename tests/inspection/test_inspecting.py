@@ -12,7 +12,8 @@ from ensemble_seg.datasets import all_pairs
 from ensemble_seg.datasets.layouts import find_pairs
 from ensemble_seg.datasets.splits import complete_parts
 from ensemble_seg.inspection.inspecting import inspect_dataset, write_manifest
-from ensemble_seg.inspection.report import picture, table
+from ensemble_seg.inspection.picture import picture
+from ensemble_seg.inspection.report import table
 
 
 @pytest.fixture
