@@ -45,7 +45,9 @@ if not reads_arguments():
     from .keeping.loading import load_model, save_model
     from .losses import LOSSES, ExponentialLoss, exponential_loss, loss_by_name
     from .models import unet
-    from .predicting import evaluate, overlay, predict_folder, predict_image
+    from .predicting.folders import overlay, predict_folder
+    from .predicting.networks import predict_image
+    from .predicting.scoring import evaluate
     from .presets import Preset, preset
     from .reading.checking import check_pairs
     from .reading.images import read_image

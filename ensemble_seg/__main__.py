@@ -39,7 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _begin(options: argparse.Namespace) -> None:
     try:
-        import_whole(__package__, options.verbose)
+        if not commands.without_keras(options):
+            import_whole(__package__, options.verbose)
     except Exception:
         if options.command is not commands.doctor:  # which says what is wrong
             raise
@@ -166,12 +167,15 @@ def _add_model_commands(add: Callable, masks: argparse.ArgumentParser) -> None:
     use = add(commands.predict, experiment, views)
     use.add_argument("images", type=_path, help="a folder of images of any size, or one of them")
     use.add_argument("--out", type=_path, default=Path("predictions"), help="(%(default)s)")
-    use.add_argument("--model", type=_path, help="a saved model; the trained ensemble by default")
+    use.add_argument(
+        "--model",
+        type=_path,
+        help="a saved or exported model (.keras, .onnx, .xml); the trained ensemble by default",
+    )
     use.add_argument(
         "--engine",
         choices=("keras", "onnx", "openvino"),
-        default="keras",
-        help="what computes the networks (%(default)s)",
+        help="what computes the networks (keras, or what --model was exported to before)",
     )
     written = add(commands.export)
     written.add_argument("model", type=_path, metavar="MODEL", help="a saved model (.keras)")

@@ -100,7 +100,7 @@ def evaluate(options: argparse.Namespace) -> None:
     from . import build_ensemble, eight_views, evaluate, score_table
     from .common.files import whole
     from .evaluation import cases_csv
-    from .predicting import border_table
+    from .predicting.scoring import border_table
 
     data, preset = _experiment(options)
     models = {name: run.model for name, run in _trained(data, preset, options).items()}
@@ -140,11 +140,41 @@ def predict(options: argparse.Namespace) -> None:
     """Write masks, overlays and disagreement maps for a folder of images, or one image."""
     from tqdm import tqdm
 
-    from . import build_ensemble, eight_views, load_model, predict_folder
+    from .predicting.folders import predict_folder
+
+    exported = without_keras(options)
+    if exported:
+        if exported != options.model and options.engine is None:
+            print(f"{exported}: it computes what {options.model} does, unless --engine keras.")
+        network, files, engine = exported, [], None
+    else:
+        network, files = _network(options)
+        engine = options.engine or "keras"
+    number = predict_folder(network, options.images, options.out, tqdm, files, engine)
+    images = "1 image" if number == 1 else f"{number} images"
+    print(f"{images}: masks/, overlays/ and disagreement/ in {options.out.absolute()}")
+
+
+def without_keras(options: argparse.Namespace) -> Path | None:
+    """Return the exported network that a command predicts with; None where it needs Keras."""
+    if options.command is not predict or options.model is None:
+        return None
+    from .predicting.engines import ENGINE_OF, exported_file
+
+    if options.zoom or options.eight_views:
+        if options.model.suffix in ENGINE_OF:
+            raise ValueError(f"{options.model}: expected no --zoom and no --eight-views with it.")
+        return None
+    return exported_file(options.model, options.engine)
+
+
+def _network(options: argparse.Namespace) -> tuple:
+    """Return the Keras model to predict with, and its files."""
+    from . import build_ensemble, eight_views, load_model
 
     if options.zoom and (options.model or options.eight_views):
         raise ValueError("--zoom: expected the two trained models, without --model, --eight-views.")
-    if options.eight_views and options.engine != "keras":
+    if options.eight_views and options.engine not in (None, "keras"):
         raise ValueError(f"--engine {options.engine}: expected keras with --eight-views.")
     if options.model is None:
         data, preset = _experiment(options)
@@ -157,11 +187,7 @@ def predict(options: argparse.Namespace) -> None:
         files = [run.path / "model.keras" for run in runs]
     else:
         network, files = load_model(options.model), [options.model]
-    if options.eight_views:
-        network = eight_views(network)
-    number = predict_folder(network, options.images, options.out, tqdm, files, options.engine)
-    images = "1 image" if number == 1 else f"{number} images"
-    print(f"{images}: masks/, overlays/ and disagreement/ in {options.out.absolute()}")
+    return (eight_views(network) if options.eight_views else network), files
 
 
 def export(options: argparse.Namespace) -> None:

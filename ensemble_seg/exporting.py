@@ -1,10 +1,9 @@
 """What others go on with: lesion crops as files, and models for other runtimes."""
 
 import csv
-import importlib.util
 import tempfile
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import keras
@@ -16,7 +15,9 @@ from .common.files import PARTIAL, clear_disk_errors, whole
 from .datasets import Split, load_dataset
 from .datasets.dataset import given_parts
 from .datasets.splits import complete_parts
+from .ensembling import ensemble_members
 from .hardware.precision import in_float32
+from .predicting.engines import FORMATS, is_installed, opened
 from .reading.checking import check_pairs
 from .reading.images import read_image, resize_image
 from .reading.lesion_values import chosen_lesion_values
@@ -92,11 +93,6 @@ def _write(crops: Split, part_of: dict[Pair, str], folder: Path, out: Path) -> N
             table.writerow([*files, pair.group, part_of[pair], source, *box])
 
 
-FORMATS = {  # ending, packages that write it, package that runs it
-    "onnx": (".onnx", ("onnx", "tf2onnx"), "onnxruntime"),
-    "openvino": (".xml", ("openvino",), "openvino"),
-    "litert": (".tflite", ("tensorflow",), "tensorflow"),
-}
 AGREEMENT = 1e-4  # of two probabilities
 
 
@@ -106,8 +102,10 @@ def export_model(
     """Write a model for another runtime, computing in float32, and compare it with Keras.
 
     Keras' own `Model.export` does the work. Input of the written network: RGB images 0..255,
-    (B, S, S, 3) float32; output: softmax maps (B, S, S, 2). What `predict_image` does around it
-    (resizing; the box of a zoom ensemble cut out of the image at its own size) is not in the file.
+    (B, S, S, 3) float32; output: softmax maps (B, S, S, 2), and for an ensemble, in another output,
+    the lesion's probability by each of its M members, (B, M, S, S); LiteRT has the first alone.
+    What `predict_image` does around it (resizing; the box of a zoom ensemble cut out of the image
+    at its own size) is not in the file.
 
     Args:
         model: a U-Net, an ensemble or a zoom ensemble.
@@ -139,7 +137,7 @@ def export_model(
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=PARTIAL) as folder:
             written = Path(folder) / path.name
-            _write_network(model, written, format)
+            _write_network(model if format == "litert" else _with_members(model), written, format)
             if is_installed(runtime):
                 difference = _difference(written, format, images, expected)
             for file in sorted(written.parent.iterdir()):  # .bin before .xml
@@ -147,9 +145,17 @@ def export_model(
     return path, difference
 
 
-def is_installed(package: str) -> bool:
-    """Say whether a package can be imported, without importing it."""
-    return importlib.util.find_spec(package) is not None
+def _with_members(model: keras.Model) -> keras.Model:
+    """Return an ensemble that gives its members' maps of the lesion, too."""
+    members, vote = ensemble_members(model)
+    if members == [model]:
+        return model
+    image = keras.Input(model.input_shape[1:], name="image")
+    maps = [member(image) for member in members]
+    lesion = keras.ops.stack([each[..., 1] for each in maps], axis=1)
+    whole = keras.Model(image, [vote(maps), lesion], name=model.name)
+    whole(np.zeros((1, *model.input_shape[1:]), "float32"))  # Keras exports what was called once
+    return whole
 
 
 def _write_network(model: keras.Model, path: Path, format: str) -> None:
@@ -173,48 +179,12 @@ def _three_phantoms(size: int) -> np.ndarray:
     return np.stack(images).astype("float32")
 
 
-def opened(path: Path, format: str) -> Callable[[np.ndarray], np.ndarray]:
-    """Return a function from images to softmax maps, which a written network computes."""
-    return {"onnx": _onnx, "openvino": _openvino, "litert": _litert}[format](path)
-
-
 def _difference(path: Path, format: str, images: np.ndarray, expected: np.ndarray) -> float:
     """Return the largest difference from the expected probabilities; raise where it is large."""
-    difference = float(np.abs(opened(path, format)(images) - expected).max())
+    difference = float(np.abs(opened(path, format).run(images)[0] - expected).max())
     if not difference <= AGREEMENT:
         raise RuntimeError(
             f"{path.name}: its probabilities differ from Keras' by up to {difference:.2g}, more "
             f"than {AGREEMENT:g}. It was not kept; try another version of {FORMATS[format][2]}."
         )
     return difference
-
-
-def _onnx(path: Path) -> Callable:
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return lambda images: session.run(None, {name: images})[0]
-
-
-def _openvino(path: Path) -> Callable:
-    import openvino
-
-    network = openvino.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    return lambda images: network(images)[0]
-
-
-def _litert(path: Path) -> Callable:
-    import tensorflow as tf
-
-    network = tf.lite.Interpreter(model_content=path.read_bytes())
-    given, maps = network.get_input_details()[0]["index"], network.get_output_details()[0]["index"]
-
-    def run(images: np.ndarray) -> np.ndarray:
-        network.resize_tensor_input(given, images.shape)
-        network.allocate_tensors()
-        network.set_tensor(given, images)
-        network.invoke()
-        return network.get_tensor(maps)
-
-    return run

@@ -9,6 +9,7 @@ from ensemble_seg import exporting
 from ensemble_seg.__main__ import main
 from ensemble_seg.exporting import export_model
 from ensemble_seg.hardware.precision import dtype_policy, in_float32
+from ensemble_seg.predicting.engines import Network
 
 SIZE = 32
 
@@ -72,7 +73,7 @@ def test_a_zoom_ensemble_of_real_networks(format, tmp_path):
 
 
 def test_another_network_than_keras_is_not_kept(monkeypatch, tmp_path):
-    zeros = lambda images: np.zeros((3, SIZE, SIZE, 2))  # noqa: E731
+    zeros = Network(SIZE, lambda images: [np.zeros((3, SIZE, SIZE, 2))])
     monkeypatch.setattr(exporting, "opened", lambda path, format: zeros)
     with pytest.raises(RuntimeError, match=r"model.onnx: its probabilities differ from Keras'"):
         exported(small_unet(0), tmp_path, "model")

@@ -1,5 +1,3 @@
-import json
-
 import keras
 import numpy as np
 import pytest
@@ -9,7 +7,9 @@ from PIL import Image
 from skimage.segmentation import find_boundaries
 
 import ensemble_seg as es
-from ensemble_seg.predicting import Segmenter, overlay
+from ensemble_seg.predicting.folders import overlay
+from ensemble_seg.predicting.networks import segmenter
+from ensemble_seg.predicting.segmenter import Segmenter
 
 
 def threshold_model(limit, sharpness=1.0):
@@ -100,52 +100,8 @@ def test_many_images_come_in_batches_of_few_pixels(tmp_path, monkeypatch):
     assert len(seen) == 14
     for number, size in enumerate(sizes):
         mask = np.asarray(Image.open(tmp_path / "out" / "masks" / f"{number:02d}.png"))
-        expected = segment(Segmenter(model), [dark_square(*size)])[0].mask
+        expected = segment(segmenter(model), [dark_square(*size)])[0].mask
         np.testing.assert_array_equal(mask, expected * 255)
-
-
-def textured(tmp_path, number=3):
-    rng = np.random.default_rng(0)
-    for index in range(number):
-        image = rng.integers(0, 256, (40 + index, 50, 3), "uint8")
-        save(tmp_path / "in" / f"{index}.png", image)
-    return tmp_path / "in"
-
-
-@pytest.mark.parametrize("engine", ["onnx", "openvino"])
-@pytest.mark.parametrize("build", [es.build_ensemble, lambda pair: es.zoom_ensemble(*pair)])
-def test_another_engine_gives_the_same_masks(tmp_path, monkeypatch, engine, build):
-    for package in {"onnx": ("tf2onnx", "onnxruntime"), "openvino": ("openvino",)}[engine]:
-        pytest.importorskip(package)
-    folder, pair = textured(tmp_path), [threshold_model(120, 0.05), threshold_model(140, 0.05)]
-    files = [tmp_path / name / "model.keras" for name in ("main", "sampling")]
-    for model, file in zip(pair, files, strict=True):
-        es.save_model(model, file)
-    for name, chosen in (("a", "keras"), ("b", engine), ("c", engine)):
-        es.predict_folder(build(pair), folder, tmp_path / name, iter, files, chosen)
-        about = json.loads((tmp_path / name / "predictions.json").read_text())
-        assert about["engine"] == chosen
-        monkeypatch.setattr("ensemble_seg.predicting.engines.export_model", None)  # once is enough
-        if name == "a":
-            monkeypatch.undo()
-    endings = {"onnx": [".keras", ".onnx"], "openvino": [".bin", ".keras", ".xml"]}[engine]
-    assert sorted(file.suffix for file in files[0].parent.iterdir()) == endings
-    for written in (tmp_path / "a" / "masks").iterdir():
-        first, *others = (
-            np.asarray(Image.open(tmp_path / name / "masks" / written.name)) for name in "abc"
-        )
-        assert 0.05 < (first > 0).mean() < 0.95
-        for other in others:
-            assert (first != other).mean() < 0.001
-
-
-def test_engines_that_cannot_be(tmp_path):
-    folder = textured(tmp_path)
-    with pytest.raises(ValueError, match=r"`engine`\. Expected one of keras, onnx, openvino"):
-        es.predict_folder(threshold_model(1), folder, tmp_path / "out", iter, [], "tensorrt")
-    with pytest.raises(ValueError, match=r"`engine`\. Expected keras for a model without a file"):
-        es.predict_folder(threshold_model(1), folder, tmp_path / "out", iter, [], "onnx")
-    assert not (tmp_path / "out").exists()
 
 
 def test_overlay_marks_the_contour_only():

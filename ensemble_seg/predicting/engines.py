@@ -1,49 +1,168 @@
-"""Networks that another runtime computes: exported once, beside the model's file."""
+"""Exported networks: what ONNX Runtime or OpenVINO computes, without Keras and TensorFlow.
 
-from collections.abc import Callable, Sequence
+No module that is imported here imports Keras, so that a command with an exported network begins
+at once.
+"""
+
+import importlib.util
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
-import keras
 import numpy as np
 
-from ..common.errors import invalid
 from ..common.files import file_hash
-from ..exporting import FORMATS, export_model, opened
+from .segmenter import Segmenter
 
 KERAS = "keras"
 ENGINES = (KERAS, "onnx", "openvino")
+FORMATS = {  # ending, packages that write it, package that runs it
+    "onnx": (".onnx", ("onnx", "tf2onnx"), "onnxruntime"),
+    "openvino": (".xml", ("openvino",), "openvino"),
+    "litert": (".tflite", ("tensorflow",), "tensorflow"),
+}
+FASTEST_FIRST = ("openvino", "onnx")  # as measured: see benchmarks/README.md
+ENGINE_OF = {FORMATS[engine][0]: engine for engine in FASTEST_FIRST}
 
 
-def require_engine(engine: str, files: Sequence[Path]) -> None:
-    """Raise ValueError for an unknown engine, or one that needs the models' files and has none."""
-    if engine not in ENGINES:
-        raise invalid("engine", f"one of {', '.join(ENGINES)}", engine)
-    if engine != KERAS and not files:
-        raise invalid("engine", "keras for a model without a file", engine, "Save it first.")
+class Network(NamedTuple):
+    """A network that another runtime computes.
+
+    Attributes:
+        size: side of its square images, pixels; None where they have no fixed size.
+        run: from images (B, S, S, 3) float32 to all its outputs.
+    """
+
+    size: int | None
+    run: Callable[[np.ndarray], list[np.ndarray]]
 
 
-def exported_networks(
-    engine: str, members: Sequence[keras.Model], files: Sequence[Path]
-) -> list[Callable[[np.ndarray], np.ndarray]]:
-    """Return functions from a batch of images to softmax maps; what is missing is exported.
+def is_installed(package: str) -> bool:
+    """Say whether a package can be imported, without importing it."""
+    return importlib.util.find_spec(package) is not None
 
-    An exported file lies beside its model, with the hash of that in its name.
+
+def exported_path(model: Path, engine: str, number: int | None = None) -> Path:
+    """Return where the network of a model file is exported to: its hash is part of the name."""
+    parts = [model.stem, file_hash(model)[:12], *([] if number is None else [str(number)])]
+    return model.with_name("-".join(parts) + FORMATS[engine][0])
+
+
+def exported_file(model: Path, engine: str | None = None) -> Path | None:
+    """Return the exported network that stands for a model file; None where Keras computes.
+
+    It is the file itself where that is one (.onnx, .xml), else the one that an earlier call
+    exported beside this very model, if there is one and its runtime is installed.
 
     Args:
-        engine: "onnx" or "openvino".
-        members: the networks.
-        files: of the models: one for each member, or the one of the whole ensemble.
+        model: file of a model.
+        engine: the one that is wanted; None for the fastest that is there.
 
     Raises:
-        RuntimeError: a package is missing, or its probabilities differ from Keras'.
+        ValueError: an exported file of another engine than the one wanted.
     """
-    found = []
-    each = files if len(files) == len(members) else [files[0]] * len(members)
-    for number, (member, model) in enumerate(zip(members, each, strict=True)):
-        name = f"{model.stem}-{file_hash(model)[:12]}-{number}{FORMATS[engine][0]}"
-        file = model.with_name(name)
-        if not file.is_file():
-            print(f"{engine}: the network is exported once, to {file}")
-            export_model(member, file, engine)
-        found.append(opened(file, engine))
-    return found
+    own = ENGINE_OF.get(model.suffix)
+    if own:
+        if engine not in (None, own):
+            raise ValueError(f"{model}: expected --engine {own}, or none. Received: {engine}.")
+        return model
+    if engine == KERAS or not model.is_file():
+        return None
+    for each in FASTEST_FIRST if engine is None else (engine,):
+        if is_installed(FORMATS[each][2]) and exported_path(model, each).is_file():
+            return exported_path(model, each)
+    return None
+
+
+def exported_segmenter(path: Path) -> Segmenter:
+    """Return what segments images with an exported U-Net or ensemble.
+
+    Args:
+        path: .onnx or .xml, written by `export_model`.
+
+    Raises:
+        FileNotFoundError: no such file.
+        RuntimeError: the package that runs it is not installed.
+        ValueError: a damaged file, or another network.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such model.")
+    runtime = FORMATS[ENGINE_OF[path.suffix]][2]
+    if not is_installed(runtime):
+        raise RuntimeError(f"{path}: {runtime} is not installed. Run: pip install {runtime}")
+    try:
+        network = opened(path, ENGINE_OF[path.suffix])
+    except Exception as error:  # each runtime raises its own kinds
+        text = " ".join(str(error).split())[:200]
+        raise ValueError(
+            f"{path}: cannot be read by {runtime}: {text}. Export the model again."
+        ) from error
+    _require_segmentation(network, path)
+    return Segmenter(network.size, lambda images: lesion_maps(network.run(images)))
+
+
+def lesion_maps(outputs: list[np.ndarray]) -> np.ndarray:
+    """Return the lesion's probabilities (1 + M, B, S, S): of the vote and of its M members."""
+    vote, *members = outputs
+    return np.concatenate([vote[None, ..., 1], *(each.swapaxes(0, 1) for each in members)])
+
+
+def _require_segmentation(network: Network, path: Path) -> None:
+    size = network.size
+    image = np.zeros((1, size or 1, size or 1, 3), "float32")
+    try:
+        shapes = [output.shape for output in network.run(image)] if size else []
+    except Exception as error:
+        raise ValueError(f"{path}: does not take one RGB image. {_WANTED}") from error
+    fits = shapes[:1] == [(1, size, size, 2)]
+    if not fits or not all(len(each) == 4 and each[2:] == (size, size) for each in shapes[1:]):
+        raise ValueError(f"{path}: gives {shapes or 'images of no fixed size'}. {_WANTED}")
+
+
+_WANTED = "Expected a network that python -m ensemble_seg export wrote. Export the model again."
+
+
+def opened(path: Path, format: str) -> Network:
+    """Open a written network: "onnx", "openvino" or "litert"."""
+    return {"onnx": _onnx, "openvino": _openvino, "litert": _litert}[format](path)
+
+
+def _onnx(path: Path) -> Network:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+    given = session.get_inputs()[0]
+    side = given.shape[1] if len(given.shape) == 4 else None
+    size = side if isinstance(side, int) else None
+    return Network(size, lambda images: session.run(None, {given.name: images}))
+
+
+def _openvino(path: Path) -> Network:
+    import openvino
+
+    network = openvino.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    shape = network.input(0).partial_shape
+    side = shape[1] if len(shape) == 4 else None
+    size = side.get_length() if side is not None and side.is_static else None
+
+    def run(images: np.ndarray) -> list[np.ndarray]:
+        found = network(images)
+        return [found[number] for number in range(len(network.outputs))]
+
+    return Network(size, run)
+
+
+def _litert(path: Path) -> Network:
+    import tensorflow as tf
+
+    network = tf.lite.Interpreter(model_content=path.read_bytes())
+    given, maps = network.get_input_details()[0], network.get_output_details()[0]["index"]
+
+    def run(images: np.ndarray) -> list[np.ndarray]:
+        network.resize_tensor_input(given["index"], images.shape)
+        network.allocate_tensors()
+        network.set_tensor(given["index"], images)
+        network.invoke()
+        return [network.get_tensor(maps)]
+
+    return Network(int(given["shape"][1]), run)

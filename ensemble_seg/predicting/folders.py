@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 from PIL import Image
 
@@ -13,8 +13,11 @@ from ..common.files import file_hash
 from ..common.results import require_own, results_folder
 from ..datasets.inputs import data_root, input_images
 from ..reading.images import picture_size, read_image, small_image
-from .engines import KERAS
+from .engines import ENGINE_OF, KERAS, exported_segmenter
 from .segmenter import Prediction, Segmenter
+
+if TYPE_CHECKING:
+    import keras
 
 CONTOUR = (230, 159, 0)
 TRIAL_SIZE = 32
@@ -23,7 +26,7 @@ PIXELS_AT_ONCE = 16_000_000
 
 
 def predict_folder(
-    model: keras.Model,
+    model: "keras.Model | str | Path",
     folder: str | Path,
     out: str | Path,
     progress: Callable = iter,
@@ -38,7 +41,8 @@ def predict_folder(
     earlier call, and nothing else.
 
     Args:
-        model: from `unet` or `build_ensemble`.
+        model: from `unet`, `build_ensemble` or `zoom_ensemble`; or a network that was exported, as
+            the path of its .onnx or .xml file, which needs no TensorFlow.
         folder: images, not searched below, or one image. Masks beside them are left out, as
             `datasets.inputs.input_images` tells; what is not read is printed.
         out: folder to write to; made where missing.
@@ -53,6 +57,7 @@ def predict_folder(
     Raises:
         FileNotFoundError: there is no such folder.
         FileExistsError: `out` holds anything that an earlier call has not written.
+        RuntimeError: the package of the engine is missing.
         ValueError: no images in the folder, two of one stem, or one that cannot be read; `out` in
             the data set that the images belong to.
     """
@@ -63,10 +68,17 @@ def predict_folder(
     _require_readable(files)
     for note in notes:
         print(note)
-    segment = Segmenter(model, len(files), engine, model_files)
+    if isinstance(model, str | Path):
+        path = Path(model)
+        segment = exported_segmenter(path)
+        name, engine, model_files = path.stem, ENGINE_OF[path.suffix], (path,)
+    else:
+        from .networks import segmenter  # not above: it imports Keras
+
+        segment, name = segmenter(model, len(files), engine, model_files), model.name
     about = {
         "made by": "python -m ensemble_seg predict",
-        "model": model.name,
+        "model": name,
         "engine": engine,
         "model files": {str(file): file_hash(file) for file in model_files},
         "images": str(folder),

@@ -8,7 +8,7 @@ import numpy as np
 from ..datasets import Split
 from ..evaluation import Scores, bootstrap_mean, predict_split, score, surface_scores
 from ..reading.windows import read_window
-from .segmenter import Segmenter
+from .networks import segmenter
 
 
 def evaluate(model: keras.Model, split: Split, own_size: bool = False) -> Scores:
@@ -33,7 +33,7 @@ def evaluate(model: keras.Model, split: Split, own_size: bool = False) -> Scores
 
 def own_size_masks(model: keras.Model, split: Split) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Give truth and prediction of each image of a split, (H, W) of 0 and 1, at its own size."""
-    segment = Segmenter(model, len(split))
+    segment = segmenter(model, len(split))
     for pair, box in split.windows:
         image, truth = read_window(pair, box, split.lesion_values)
         yield truth, segment([image])[0].mask
