@@ -17,7 +17,7 @@ from .datasets.dataset import given_parts
 from .datasets.splits import complete_parts
 from .ensembling import ensemble_members
 from .hardware.precision import in_float32
-from .predicting.engines import FORMATS, is_installed, opened
+from .predicting.engines import FORMATS, import_openvino, is_installed, opened
 from .reading.checking import check_pairs
 from .reading.images import read_image, resize_image
 from .reading.lesion_values import chosen_lesion_values
@@ -162,6 +162,8 @@ def _write_network(model: keras.Model, path: Path, format: str) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # tf2onnx of numpy
+            if format == "openvino":
+                import_openvino()
             model.export(str(path), format=format, verbose=False)
     except OSError:
         raise

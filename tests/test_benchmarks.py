@@ -13,7 +13,7 @@ from benchmarks import environments, machine, reporting
 from benchmarks.drawing import draw_pairs, ellipses
 from benchmarks.environments import PUBLISHED_STACK, Environment
 from benchmarks.measuring import at_least, at_most, compare, ratio
-from benchmarks.rows import evaluation, first_step, sampling
+from benchmarks.rows import evaluation, first_step, peer, sampling
 from benchmarks.spending import megabytes
 from benchmarks.workloads import forward_flops, random_images, random_masks
 from ensemble_seg.datasets import all_pairs
@@ -280,3 +280,10 @@ def test_the_loop_over_scikit_learn_finds_our_scores():
     shifted = np.roll(masks, 2, axis=1)
     scores = es.Scores.from_masks(masks, shifted)
     np.testing.assert_allclose(evaluation.loop(masks, shifted), scores.per_image["iou"])
+
+
+def test_who_does_not_train_has_no_row_of_training():
+    found = {"ours": [(1.0, 2.0), (3.0, 4.0)], "exported": [(None, 5.0), (None, 6.0)]}
+    training, inference = peer._by_task(found).values()
+    assert training == {"ours": [1.0, 3.0]}
+    assert inference == {"ours": [2.0, 4.0], "exported": [5.0, 6.0]}

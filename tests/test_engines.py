@@ -130,6 +130,16 @@ def test_what_was_exported_once_is_taken_by_itself(tmp_path, engine, capsys):
     assert predict()[0] == "keras"
 
 
+def test_nobody_is_told_that_a_model_is_converted():
+    pytest.importorskip("openvino")
+    script = (
+        "from ensemble_seg.predicting.engines import import_openvino; import_openvino()\n"
+        "from openvino.tools.ovc import telemetry_utils; print(telemetry_utils.tm.__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.strip() == "openvino.tools.ovc.telemetry_stub", done.stderr
+
+
 def test_engines_that_cannot_be(tmp_path):
     folder = textured(tmp_path)
     with pytest.raises(ValueError, match=r"`engine`\. Expected one of keras, onnx, openvino"):

@@ -1,6 +1,7 @@
 """The same U-Nets in segmentation_models.pytorch: training and inference.
 
-Its workers: python -m benchmarks.rows.peer resnet101|efficientnetlite0 float32|bfloat16
+Its workers: python -m benchmarks.rows.peer BACKBONE float32|bfloat16 keras
+             python -m benchmarks.rows.peer BACKBONE float32|bfloat16 openvino FOLDER
 """
 
 import shutil
@@ -15,8 +16,9 @@ from benchmarks.workloads import BATCH, endless_batch, forward_flops, random_ima
 NETWORKS = {"ResNet-101": ("resnet101", 256), "Lite0": ("efficientnetlite0", 128)}
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 STEPS, BATCHES = 3, 4  # of training and of inference, a round
-OURS, EAGER, COMPILED = "ours", "PyTorch", "PyTorch, torch.compile"
-GOALS = {"training": 1.25, "inference": 1.5}
+OURS, OPENVINO = "ours", "ours, exported to OpenVINO"
+EAGER, COMPILED = "PyTorch", "PyTorch, torch.compile"
+GOALS = {"training": (OURS, 1.25), "inference": (OPENVINO, 1.5)}
 
 
 def measure(rounds: int, scratch: Path) -> list[dict]:
@@ -31,7 +33,8 @@ def measure(rounds: int, scratch: Path) -> list[dict]:
 def lines(name: str, precision: str, rounds: int, scratch: Path) -> list[dict]:
     backbone, size = NETWORKS[name]
     python, why = PEER_STACK.ready()
-    commands = {OURS: [sys.executable, "-m", "benchmarks.rows.peer", backbone, precision]}
+    ours = [sys.executable, "-m", "benchmarks.rows.peer", backbone, precision]
+    commands = {OURS: [*ours, "keras"], OPENVINO: [*ours, "openvino", str(scratch / "exported")]}
     peer = [str(python), "-m", "benchmarks.peer.worker", backbone, precision]
     if python:
         commands[EAGER] = [*peer, "eager"]
@@ -51,19 +54,23 @@ def lines(name: str, precision: str, rounds: int, scratch: Path) -> list[dict]:
 
 def _by_task(results: dict[str, list]) -> dict[str, dict[str, list[float]]]:
     return {
-        what: {name: [each[number] for each in pairs] for name, pairs in results.items()}
+        what: {
+            name: [each[number] for each in rates]
+            for name, rates in results.items()
+            if rates[0][number] is not None
+        }
         for number, what in enumerate(GOALS)
     }
 
 
 def _line(what: str, network: str, images: dict[str, list[float]], notes: list[str]) -> dict:
-    others = [name for name in images if name != OURS]
-    goals = [at_least(f"ours / {name}", ratio(images, OURS, name), GOALS[what]) for name in others]
+    best, goal = GOALS[what]
+    others = [name for name in (EAGER, COMPILED) if name in images]
     return {
         "row": f"{what} beside segmentation_models.pytorch, {network}",
         "unit": "images/s",
         "measured": images,
-        "goals": goals,
+        "goals": [at_least(f"{best} / {each}", ratio(images, best, each), goal) for each in others],
         "notes": notes,
     }
 
@@ -72,7 +79,7 @@ def _size(name: str, about: dict) -> str:
     return f"{name}: {about['weights'] / 1e6:.2f} M weights, {about['gflop']:.2f} GFLOP an image."
 
 
-def worker(backbone: str, precision: str) -> None:
+def keras_worker(backbone: str, precision: str) -> None:
     from benchmarks.ours import PRESET, compiled, predict
 
     size = dict(NETWORKS.values())[backbone]
@@ -91,6 +98,25 @@ def worker(backbone: str, precision: str) -> None:
     serve(lambda: (train(STEPS), infer()), weights=trained, gflop=forward_flops(model) / 1e9)
 
 
+def openvino_worker(backbone: str, precision: str, folder: str) -> None:
+    """Inference alone, as `predict --engine openvino` computes: in float32 whatever is asked."""
+    import ensemble_seg as es
+    from benchmarks.ours import PRESET
+    from ensemble_seg.exporting import export_model
+    from ensemble_seg.predicting.engines import opened
+
+    size = dict(NETWORKS.values())[backbone]
+    model = es.unet(PRESET.replace(backbone=backbone, size=size, precision="float32"))
+    path, _ = export_model(model, Path(folder) / "network", "openvino")
+    network, images = opened(path, "openvino"), random_images(BATCH, size)
+
+    def infer() -> float:
+        return _rate(lambda: [network.run(images) for _ in range(BATCHES)], BATCHES)
+
+    infer()
+    serve(lambda: (None, infer()))
+
+
 def _rate(call, batches: int) -> float:
     start = time.perf_counter()
     call()
@@ -98,4 +124,4 @@ def _rate(call, batches: int) -> float:
 
 
 if __name__ == "__main__":
-    worker(*sys.argv[1:])
+    {"keras": keras_worker, "openvino": openvino_worker}[sys.argv[3]](*sys.argv[1:3], *sys.argv[4:])

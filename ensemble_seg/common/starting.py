@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+from types import ModuleType
 
 LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 # What is logged on every start, as TensorFlow 2.16 to 2.21 write it: what is normal, and three
@@ -42,15 +43,24 @@ def import_whole(package: str, verbose: bool) -> None:
 def import_keras() -> None:
     """Import Keras in two thirds of the time: without scikit-learn, matplotlib and IPython.
 
-    Keras looks for them at its start, for wrappers and pictures that no command uses. They can be
-    imported later as ever.
+    Keras looks for them at its start, for wrappers and pictures that no command uses.
     """
-    hidden = [name for name in ("sklearn", "matplotlib", "IPython") if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # None: not to be had
     with contextlib.suppress(ImportError, ValueError):  # which common.environment says
-        importlib.import_module("keras")
-    for name in hidden:
-        del sys.modules[name]
+        import_without("keras", "sklearn", "matplotlib", "IPython")
+
+
+def import_without(package: str, *others: str) -> ModuleType:
+    """Import a package as where others, which it can do without, are not installed.
+
+    The others can be imported later as ever.
+    """
+    hidden = [name for name in others if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # None: not to be had
+    try:
+        return importlib.import_module(package)
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 def hide_noise() -> None:

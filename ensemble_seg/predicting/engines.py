@@ -7,11 +7,13 @@ at once.
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
 
 from ..common.files import file_hash
+from ..common.starting import import_without
 from .segmenter import Segmenter
 
 KERAS = "keras"
@@ -137,10 +139,13 @@ def _onnx(path: Path) -> Network:
     return Network(size, lambda images: session.run(None, {given.name: images}))
 
 
-def _openvino(path: Path) -> Network:
-    import openvino
+def import_openvino() -> ModuleType:
+    """Import OpenVINO without what reports to its makers that a model was converted."""
+    return import_without("openvino", "openvino_telemetry")
 
-    network = openvino.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+
+def _openvino(path: Path) -> Network:
+    network = import_openvino().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     shape = network.input(0).partial_shape
     side = shape[1] if len(shape) == 4 else None
     size = side.get_length() if side is not None and side.is_static else None
