@@ -48,9 +48,9 @@ class Environment:
         base, why = self.find_python()
         if base is None:
             return None, why
-        print(f"Setting up {self.folder.name} with {base} (a minute or two) ...", flush=True)
+        print(f"Setting up {self.folder.name} with {base} (some minutes) ...", flush=True)
         shutil.rmtree(self.folder, ignore_errors=True)
-        install = [self.python, "-m", "pip", "--disable-pip-version-check", "install", "-q"]
+        install = ["sh", ROOT / "tools" / "install.sh", self.python]
         for command in ([base, "-m", "venv", self.folder], [*install, "-r", self.requirements]):
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:

@@ -1,6 +1,6 @@
 """Damage by the hundred: what was tried and what held goes to docs/RELIABILITY.md.
 
-    python tools/soak.py            # half an hour
+    python tools/soak.py            # half an hour, with nothing else on the machine
     python tools/soak.py --tenth    # a tenth of each
 
 Each part stops at the first thing that does not hold.
@@ -196,6 +196,17 @@ def tests(*names: str) -> Callable[[int, Path], str]:
     return run
 
 
+def mutants(count: int, folder: Path) -> str:
+    """Change the method in one place, again and again; its tests notice, or nothing can."""
+    command = [sys.executable, str(ROOT / "tools" / "mutants.py"), "--count", str(count)]
+    done = subprocess.run([*command, "--seed", "1"], capture_output=True, text=True, check=True)
+    killed, tried = (int(cell) for cell in done.stdout.splitlines()[-1].split("|")[2:4])
+    survivors = [line for line in done.stdout.splitlines() if "survives" in line]
+    print("\n".join(survivors))
+    assert killed >= 0.9 * tried
+    return f"{killed} noticed by the tests of the file; the others are listed below"
+
+
 def disks(folder: Path) -> Path:
     from conftest import write_disks
 
@@ -238,6 +249,7 @@ PARTS = {
     "models from elsewhere, hostile ones among them": (1, tests("tests/test_foreign_models.py")),
     "full disks": (1, tests("tests/test_full_disk.py")),
     "damaged run folders": (1, tests("tests/test_damaged_runs.py")),
+    "changes of the method, one place at a time": (200, mutants),
 }
 
 if __name__ == "__main__":
