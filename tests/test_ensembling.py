@@ -188,6 +188,15 @@ def test_fit_weights_finds_the_model_that_is_right():
     assert best == (0.4, 0.6)
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_fit_weights_can_leave_a_model_out_and_half_is_no_lesion(first):
+    truth = np.array([[[0, 0, 1, 1]]])
+    good, bad = np.where(truth, 0.8, 0.5), np.where(truth, 0.1, 0.6)
+    # With any share of the other model the background is above a half.
+    maps = [good, bad] if first else [bad, good]
+    assert es.fit_weights(maps, truth) == ((1, 0) if first else (0, 1))
+
+
 def test_fit_weights_agrees_with_brute_force_over_three_models():
     rng = np.random.default_rng(1)
     truth = rng.integers(0, 2, (2, 6, 6))

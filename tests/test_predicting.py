@@ -85,7 +85,7 @@ def test_a_folder_of_images_of_all_kinds(tmp_path):
 
 
 def test_many_images_come_in_batches_of_few_pixels(tmp_path, monkeypatch):
-    monkeypatch.setattr("ensemble_seg.predicting.folders.PIXELS_AT_ONCE", 5000)
+    monkeypatch.setattr("ensemble_seg.predicting.segmenter.PIXELS_AT_ONCE", 5000)
     calls, segment = [], Segmenter.__call__
     spy = lambda self, images: calls.append(len(images)) or segment(self, images)  # noqa: E731
     monkeypatch.setattr(Segmenter, "__call__", spy)

@@ -14,15 +14,13 @@ from ..common.results import require_own, results_folder
 from ..datasets.inputs import data_root, input_images
 from ..reading.images import picture_size, read_image, small_image
 from .engines import ENGINE_OF, KERAS, exported_segmenter
-from .segmenter import Prediction, Segmenter
+from .segmenter import Prediction, Segmenter, in_batches
 
 if TYPE_CHECKING:
     import keras
 
 CONTOUR = (230, 159, 0)
 TRIAL_SIZE = 32
-AT_ONCE = 8  # images in a batch, of no more than so many pixels together:
-PIXELS_AT_ONCE = 16_000_000
 
 
 def predict_folder(
@@ -129,25 +127,13 @@ def _read_ahead(
 ) -> Iterator[tuple[list[Path], list[np.ndarray]]]:
     """Give files and images batch by batch, while the next batch is being read."""
     ahead = None
-    for batch in _batches(files):
+    for batch in in_batches(files, lambda file: math.prod(picture_size(file))):
         coming = batch, [threads.submit(read_image, file) for file in batch]
         if ahead is not None:
             yield ahead[0], _wait_for(ahead[1])
         ahead = coming
     if ahead is not None:
         yield ahead[0], _wait_for(ahead[1])
-
-
-def _batches(files: Sequence[Path]) -> Iterator[list[Path]]:
-    batch, pixels = [], 0
-    for file in files:
-        size = math.prod(picture_size(file))
-        if batch and (len(batch) == AT_ONCE or pixels + size > PIXELS_AT_ONCE):
-            yield batch
-            batch, pixels = [], 0
-        batch.append(file)
-        pixels += size
-    yield batch
 
 
 def _wait_for(futures: Iterable[Future]) -> list:

@@ -1,14 +1,19 @@
 """Models scored on the images of a split, at the network's size or at their own."""
 
+import math
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
 
 from ..datasets import Split
 from ..evaluation import Scores, bootstrap_mean, predict_split, score, surface_scores
+from ..reading.images import picture_size
+from ..reading.pairs import Box, Pair
 from ..reading.windows import read_window
 from .networks import segmenter
+from .segmenter import in_batches
 
 
 def evaluate(model: keras.Model, split: Split, own_size: bool = False) -> Scores:
@@ -18,7 +23,7 @@ def evaluate(model: keras.Model, split: Split, own_size: bool = False) -> Scores
         model: from images to softmax maps of two classes; see `unet` and `build_ensemble`.
         split: data.test, say.
         own_size: score at the size of each image, as `predict_image` gives the mask, against the
-            mask file as it is; one image after the other. Without it: at the size of the network's
+            mask file as it is. Without it: at the size of the network's
             input, the truth resized to the nearest pixel.
 
     Returns:
@@ -34,9 +39,18 @@ def evaluate(model: keras.Model, split: Split, own_size: bool = False) -> Scores
 def own_size_masks(model: keras.Model, split: Split) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Give truth and prediction of each image of a split, (H, W) of 0 and 1, at its own size."""
     segment = segmenter(model, len(split))
-    for pair, box in split.windows:
-        image, truth = read_window(pair, box, split.lesion_values)
-        yield truth, segment([image])[0].mask
+
+    def read(window: tuple[Pair, Box | None]) -> tuple[np.ndarray, np.ndarray]:
+        return read_window(*window, split.lesion_values)
+
+    def pixels(window: tuple[Pair, Box | None]) -> int:
+        return math.prod(picture_size(window[0].image))
+
+    with ThreadPoolExecutor() as threads:
+        for batch in in_batches(split.windows, pixels):
+            images, truths = zip(*threads.map(read, batch), strict=True)
+            for truth, result in zip(truths, segment(images), strict=True):
+                yield truth, result.mask
 
 
 def border_table(models: Mapping[str, keras.Model], split: Split, tolerance: float = 2.0) -> str:

@@ -1,13 +1,16 @@
 """Masks for images of any size, given back at their own size."""
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from ..reading.images import resize_image
 
 BAND = 64  # rows of a map enlarged at once: they stay in the processor's cache
+AT_ONCE = 8  # images in a batch, of no more than so many pixels together:
+PIXELS_AT_ONCE = 16_000_000
+Item = TypeVar("Item")
 
 
 class Prediction(NamedTuple):
@@ -48,6 +51,20 @@ class Segmenter:
     def batch(self, images: Sequence[np.ndarray]) -> np.ndarray:
         """Resize images to the network's input: (B, S, S, 3) float32."""
         return np.stack([resize_image(image, self.size) for image in images]).astype("float32")
+
+
+def in_batches(items: Iterable[Item], pixels: Callable[[Item], int]) -> Iterator[list[Item]]:
+    """Give images in batches that fit into memory, by what says how many pixels each has."""
+    batch, total = [], 0
+    for item in items:
+        size = pixels(item)
+        if batch and (len(batch) == AT_ONCE or total + size > PIXELS_AT_ONCE):
+            yield batch
+            batch, total = [], 0
+        batch.append(item)
+        total += size
+    if batch:
+        yield batch
 
 
 def enlarged(lesion: np.ndarray, shape: tuple[int, int]) -> Prediction:
