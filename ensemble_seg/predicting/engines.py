@@ -111,12 +111,12 @@ def lesion_maps(outputs: list[np.ndarray]) -> np.ndarray:
 
 def _require_segmentation(network: Network, path: Path) -> None:
     size = network.size
-    image = np.zeros((1, size or 1, size or 1, 3), "float32")
+    images = np.zeros((2, size or 1, size or 1, 3), "float32")
     try:
-        shapes = [output.shape for output in network.run(image)] if size else []
+        shapes = [output.shape for output in network.run(images)] if size else []
     except Exception as error:
-        raise ValueError(f"{path}: does not take one RGB image. {_WANTED}") from error
-    fits = shapes[:1] == [(1, size, size, 2)]
+        raise ValueError(f"{path}: does not take two RGB images. {_WANTED}") from error
+    fits = shapes[:1] == [(2, size, size, 2)]
     if not fits or not all(len(each) == 4 and each[2:] == (size, size) for each in shapes[1:]):
         raise ValueError(f"{path}: gives {shapes or 'images of no fixed size'}. {_WANTED}")
 
