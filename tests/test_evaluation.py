@@ -253,6 +253,17 @@ def test_intervals_resample_groups():
     assert (grouped.high - grouped.low) > 2.5 * (alone.high - alone.low)
 
 
+@pytest.mark.parametrize(("side", "far"), [(3, False), (4, True)])
+def test_five_percent_of_a_border_may_be_far_away(side, far):
+    """A false lesion of 3 x 3 pixels is 4.3 % of the predicted border, one of 4 x 4 is 5.8 %."""
+    truth = np.zeros((100, 100), "uint8")
+    truth[10:70, 10:70] = 1
+    predicted = truth.copy()
+    predicted[85 : 85 + side, 85 : 85 + side] = 1
+    hd95, _ = es.surface_scores(truth, predicted)
+    assert hd95 > 20 if far else hd95 == 0
+
+
 def test_isic_sets_what_lies_below_065_to_nothing():
     scores = es.Scores(np.array([[65, 35, 0, 0], [64, 36, 0, 0], [0, 0, 0, 9]]), tuple("abc"), ())
     assert scores.isic().tolist() == [0.65, 0.0, 1.0]

@@ -209,6 +209,25 @@ def test_table_losses_are_taken_image_by_image():
     assert found == pytest.approx((16.118096 * 4 / 16 + dice) / 2, abs=1e-4)
 
 
+def test_background_counts_once_in_the_asymmetric_loss():
+    y_true, y_pred = np.array([[[[1.0, 0.0]]]]), np.array([[[[0.8, 0.2]]]])
+    found = float(ops.mean(es.loss_by_name("exponential-asymmetric")(y_true, y_pred)))
+    assert found == pytest.approx(1.371886, abs=2e-6)
+
+
+def test_images_of_unknown_size_in_a_graph():
+    tf = pytest.importorskip("tensorflow")
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("a graph of TensorFlow")
+    maps = tf.TensorSpec((None, None, None, 2), "float32")
+    loss = tf.function(es.ExponentialLoss(), input_signature=[maps, maps])
+    y_true, y_pred = np.array([[[[0.0, 1.0]]]]), np.array([[[[0.2, 0.8]]]])
+    assert float(loss(y_true, y_pred)) == pytest.approx(1.371886, abs=2e-6)
+    channels = tf.TensorSpec((None, 1, 1, None), "float32")
+    with pytest.raises(ValueError, match="C >= 2"):
+        tf.function(es.ExponentialLoss(), input_signature=[channels, channels])(y_true, y_pred)
+
+
 def test_unknown_loss():
     with pytest.raises(ValueError, match="Unknown loss 'bce'. Losses: exponential, "):
         es.loss_by_name("bce")
@@ -222,7 +241,7 @@ def test_unknown_loss():
         (np.zeros((2, 4, 5, 2)), r"`y_true`.*shape \(2, 4, 5, 2\)"),
         (np.zeros((2, 4, 4, 2)), "`y_true`.*add up to 1"),
         (np.full((2, 4, 4, 2), 0.4), "`y_true`.*add up to 1"),
-        (np.full((2, 4, 4, 2), 255.0), "`y_true`.*values from 0 to 255"),
+        (np.full((2, 4, 4, 2), 255.0), "`y_true`.*values from 255 to 255"),
     ],
 )
 def test_masks_that_are_not_one_hot_are_refused(y_true, message):
