@@ -21,6 +21,7 @@ ORDER = (
     "encoder",
     "first_step",
     "inference",
+    "predicting",
     "predict_large",
     "files",
     "sampling",
