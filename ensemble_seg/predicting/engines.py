@@ -24,6 +24,7 @@ FORMATS = {  # ending, packages that write it, package that runs it
     "litert": (".tflite", ("tensorflow",), "tensorflow"),
 }
 FASTEST_FIRST = ("openvino", "onnx")  # as measured: see benchmarks/README.md
+WANTED = "Expected a network that python -m ensemble_seg export wrote. Export the model again."
 ENGINE_OF = {FORMATS[engine][0]: engine for engine in FASTEST_FIRST}
 
 
@@ -115,13 +116,10 @@ def _require_segmentation(network: Network, path: Path) -> None:
     try:
         shapes = [output.shape for output in network.run(images)] if size else []
     except Exception as error:
-        raise ValueError(f"{path}: does not take two RGB images. {_WANTED}") from error
+        raise ValueError(f"{path}: does not take two RGB images. {WANTED}") from error
     fits = shapes[:1] == [(2, size, size, 2)]
     if not fits or not all(len(each) == 4 and each[2:] == (size, size) for each in shapes[1:]):
-        raise ValueError(f"{path}: gives {shapes or 'images of no fixed size'}. {_WANTED}")
-
-
-_WANTED = "Expected a network that python -m ensemble_seg export wrote. Export the model again."
+        raise ValueError(f"{path}: gives {shapes or 'images of no fixed size'}. {WANTED}")
 
 
 def opened(path: Path, format: str) -> Network:
