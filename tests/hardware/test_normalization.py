@@ -121,8 +121,11 @@ def test_a_network_trains_as_with_keras_own_normalisation_and_optimizer():
         for layer in theirs._flatten_layers()
         if isinstance(layer, keras.layers.BatchNormalization)
     }
-    np.testing.assert_allclose(*losses, rtol=1e-4)
-    assert losses[0][-1] < losses[0][0]
+    found, expected = np.array(losses)
+    np.testing.assert_allclose(found[:2], expected[:2], rtol=1e-5)
+    # Adam's first steps are as long for a gradient that is rounding alone as for any other.
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
+    assert found[-1] < found[0]
 
 
 def with_keras_layers(layer):
