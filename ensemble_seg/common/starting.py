@@ -43,10 +43,11 @@ def import_whole(package: str, verbose: bool) -> None:
 def import_keras() -> None:
     """Import Keras in two thirds of the time: without scikit-learn, matplotlib and IPython.
 
-    Keras looks for them at its start, for wrappers and pictures that no command uses.
+    Keras looks for them at its start, and from 3.16 on for scipy.signal, for wrappers, pictures and
+    sounds that no command uses.
     """
     with contextlib.suppress(ImportError, ValueError):  # which common.environment says
-        import_without("keras", "sklearn", "matplotlib", "IPython")
+        import_without("keras", "sklearn", "matplotlib", "IPython", "scipy.signal")
 
 
 def import_without(package: str, *others: str) -> ModuleType:
