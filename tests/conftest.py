@@ -1,3 +1,4 @@
+import importlib.util
 import os
 from pathlib import Path
 
@@ -57,3 +58,9 @@ def save(path, array, **options):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(array).save(path, **options)
     return path
+
+
+def require_package(name):
+    """Skip a test whose package is missing; it is not imported, for OpenVINO would report home."""
+    if importlib.util.find_spec(name) is None:
+        pytest.skip(f"{name} is not installed")

@@ -8,7 +8,7 @@ import sys
 import keras
 import numpy as np
 import pytest
-from conftest import save
+from conftest import require_package, save
 from PIL import Image
 from test_predicting import threshold_model
 
@@ -23,8 +23,9 @@ PACKAGES = {"onnx": ("tf2onnx", "onnxruntime"), "openvino": ("openvino",)}
 @pytest.fixture(params=PACKAGES)
 def engine(request):
     for package in PACKAGES[request.param]:
-        pytest.importorskip(package)
-    return request.param
+        require_package(package)
+    yield request.param
+    assert "openvino_telemetry" not in sys.modules
 
 
 def textured(tmp_path, number=3):
@@ -131,7 +132,7 @@ def test_what_was_exported_once_is_taken_by_itself(tmp_path, engine, capsys):
 
 
 def test_nobody_is_told_that_a_model_is_converted():
-    pytest.importorskip("openvino")
+    require_package("openvino")
     script = (
         "from ensemble_seg.predicting.engines import import_openvino; import_openvino()\n"
         "from openvino.tools.ovc import telemetry_utils; print(telemetry_utils.tm.__name__)"
@@ -151,7 +152,7 @@ def test_engines_that_cannot_be(tmp_path):
 
 def test_exported_files_that_cannot_be(tmp_path, capsys, monkeypatch):
     for package in PACKAGES["onnx"]:
-        pytest.importorskip(package)
+        require_package(package)
     folder = textured(tmp_path)
 
     def said(model, *options):

@@ -3,6 +3,7 @@ import re
 import keras
 import numpy as np
 import pytest
+from conftest import require_package
 
 import ensemble_seg as es
 from ensemble_seg import exporting
@@ -65,7 +66,7 @@ def test_onnx_gives_keras_probabilities(build, images, tmp_path):
 @pytest.mark.parametrize("format", ["onnx", "openvino", "litert"])
 def test_a_zoom_ensemble_of_real_networks(format, tmp_path):
     for package in exporting.FORMATS[format][1]:
-        pytest.importorskip(package)
+        require_package(package)
     settings = "smoke,backbone=efficientnetlite0,encoder_weights=imagenet,precision=mixed_bfloat16"
     pair = [es.unet(es.preset(f"{settings},seed={seed}")) for seed in (0, 1)]
     path, difference = export_model(es.zoom_ensemble(*pair), tmp_path / "zoom", format)
