@@ -17,7 +17,13 @@ from .datasets.dataset import given_parts
 from .datasets.splits import complete_parts
 from .ensembling import ensemble_members
 from .hardware.precision import in_float32
-from .predicting.engines import FORMATS, import_openvino, is_installed, opened
+from .predicting.engines import (
+    FORMATS,
+    OPENVINO_READS_ONNX,
+    import_openvino,
+    is_installed,
+    opened,
+)
 from .reading.checking import check_pairs
 from .reading.images import read_image, resize_image
 from .reading.lesion_values import chosen_lesion_values
@@ -163,8 +169,9 @@ def _write_network(model: keras.Model, path: Path, format: str) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # tf2onnx of numpy
             if format == "openvino":
-                import_openvino()
-            model.export(str(path), format=format, verbose=False)
+                _write_openvino(model, path)
+            else:
+                model.export(str(path), format=format, verbose=False)
     except OSError:
         raise
     except Exception as error:  # each converter raises its own kinds
@@ -173,6 +180,17 @@ def _write_network(model: keras.Model, path: Path, format: str) -> None:
             f"{path.name}: Keras {keras.__version__} could not write this model as {format}: "
             f"{type(error).__name__}: {text}"
         ) from error
+
+
+def _write_openvino(model: keras.Model, path: Path) -> None:
+    openvino = import_openvino()
+    if not OPENVINO_READS_ONNX:
+        model.export(str(path), format="openvino", verbose=False)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        onnx = Path(folder) / "network.onnx"
+        model.export(str(onnx), format="onnx", verbose=False)
+        openvino.save_model(openvino.Core().read_model(onnx), path, compress_to_fp16=False)
 
 
 def _three_phantoms(size: int) -> np.ndarray:

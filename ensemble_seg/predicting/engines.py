@@ -5,6 +5,7 @@ at once.
 """
 
 import importlib.util
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -18,9 +19,15 @@ from .segmenter import Segmenter
 
 KERAS = "keras"
 ENGINES = (KERAS, "onnx", "openvino")
+# OpenVINO 2026.4 cannot take a function of TensorFlow from Python 3.13 on: it reads ONNX there.
+OPENVINO_READS_ONNX = sys.version_info >= (3, 13)
 FORMATS = {  # ending, packages that write it, package that runs it
     "onnx": (".onnx", ("onnx", "tf2onnx"), "onnxruntime"),
-    "openvino": (".xml", ("openvino",), "openvino"),
+    "openvino": (
+        ".xml",
+        ("onnx", "tf2onnx", "openvino") if OPENVINO_READS_ONNX else ("openvino",),
+        "openvino",
+    ),
     "litert": (".tflite", ("tensorflow",), "tensorflow"),
 }
 FASTEST_FIRST = ("openvino", "onnx")  # as measured: see benchmarks/README.md
