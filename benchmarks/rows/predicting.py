@@ -21,63 +21,62 @@ ENGINES = {KERAS: "keras", OPENVINO: "openvino"}
 
 
 def measure(rounds: int, scratch: Path) -> list[dict]:
-    folder, model = scratch / "pairs", scratch / "model.keras"
     shutil.rmtree(scratch, ignore_errors=True)
-    draw_pairs(folder, (HEIGHT, WIDTH), IMAGES, 4.0, ".png", DISTINCT)
-    images, alone = folder / "images", scratch / "one"
+    draw_pairs(scratch / "pairs", (HEIGHT, WIDTH), IMAGES, 4.0, ".png", DISTINCT)
+    folder, alone, out = scratch / "pairs" / "images", scratch / "one", scratch / "out"
     alone.mkdir()
-    shutil.copy(images / "000000.jpg", alone)
-    once([sys.executable, "-m", "benchmarks.rows.predicting", str(model)])
-    commands = {
-        name: (ROOT, ["--model", str(model), "--engine", engine])
-        for name, engine in ENGINES.items()
-    }
+    shutil.copy(folder / "000000.jpg", alone)
+    commands = prepared(scratch)
+    predict(*commands[OPENVINO], alone, out)  # exports the networks
+    one, many = timed(commands, alone, out, rounds), timed(commands, folder, out, 1)
     notes = [
         "Fresh processes, an ensemble of two networks of the quick preset, not trained. Exporting "
-        "it, once, is not counted."
+        "it, once, is not counted.",
     ]
-    if extract(BEFORE, scratch / "before"):
-        commands[REFERENCE] = scratch / "before", ["--model", str(model)]
-    else:
+    if REFERENCE not in commands:
         notes.append(f"Commit {BEFORE} is not in this clone's history: no reference.")
-    predict(*commands[OPENVINO], alone, scratch / "out")
-    one, folders = ({name: [] for name in commands} for _ in range(2))
-    for _ in range(rounds):
-        for name, command in commands.items():
-            one[name].append(predict(*command, alone, scratch / "out"))
-    for name, command in commands.items():
-        folders[name].append(predict(*command, images, scratch / "out"))
-    of_one = [
-        at_most(f"{name} / {REFERENCE}", ratio(one, name, REFERENCE), 0.5)
-        for name in ENGINES
-        if REFERENCE in one
-    ]
-    of_many = [
-        at_least(f"{REFERENCE} / {name}", ratio(folders, REFERENCE, name), 4)
-        for name in ENGINES
-        if REFERENCE in folders
-    ]
-    size = f"{WIDTH}x{HEIGHT}"
+    drawn = f"One run of each; three PNG files an image; {DISTINCT} images are different ones."
     return [
-        {
-            "row": f"predict, from the command to the last file, one image of {size}",
-            "unit": "s",
-            "measured": one,
-            "goals": of_one,
-            "notes": notes,
-        },
-        {
-            "row": f"predict, from the command to the last file, {IMAGES} images of {size}",
-            "unit": "s",
-            "measured": folders,
-            "goals": of_many,
-            "notes": [
-                f"One run of each; three PNG files an image. {DISTINCT} of the images are "
-                "different ones."
-            ],
-        },
+        {**line("one image", one, halved(one)), "notes": notes},
+        {**line(f"{IMAGES} images", many, times_faster(many)), "notes": [drawn]},
         help_row(rounds),
     ]
+
+
+def prepared(scratch: Path) -> dict[str, tuple[Path, list[str]]]:
+    """Save an ensemble; return for each command the code it runs and its options."""
+    model = str(scratch / "model.keras")
+    once([sys.executable, "-m", "benchmarks.rows.predicting", model])
+    commands = {
+        name: (ROOT, ["--model", model, "--engine", engine]) for name, engine in ENGINES.items()
+    }
+    if extract(BEFORE, scratch / "before"):
+        commands[REFERENCE] = scratch / "before", ["--model", model]
+    return commands
+
+
+def timed(commands: dict, images: Path, out: Path, rounds: int) -> dict[str, list[float]]:
+    """Predict a folder with each command in turn, `rounds` times over."""
+    found = {name: [] for name in commands}
+    for _ in range(rounds):
+        for name, command in commands.items():
+            found[name].append(predict(*command, images, out))
+    return found
+
+
+def halved(found: dict[str, list[float]]) -> list[dict]:
+    names = ENGINES if REFERENCE in found else ()
+    return [at_most(f"{name} / {REFERENCE}", ratio(found, name, REFERENCE), 0.5) for name in names]
+
+
+def times_faster(found: dict[str, list[float]]) -> list[dict]:
+    names = ENGINES if REFERENCE in found else ()
+    return [at_least(f"{REFERENCE} / {name}", ratio(found, REFERENCE, name), 4) for name in names]
+
+
+def line(what: str, measured: dict[str, list[float]], goals: list[dict]) -> dict:
+    row = f"predict, from the command to the last file, {what} of {WIDTH}x{HEIGHT}"
+    return {"row": row, "unit": "s", "measured": measured, "goals": goals}
 
 
 def help_row(rounds: int) -> dict:
