@@ -2,7 +2,7 @@ CANDIDATES := $(or $(PYTHON),python3.13 python3.12 python3.11 python3.10 python3
 READY := .venv/.ready
 RUN := .venv/bin/python
 PIP := sh tools/install.sh $(RUN)
-SETTINGS := PRESET DATASET DATA_DIR RUNS_DIR CACHE_DIR MIRROR
+SETTINGS := PRESET DATASET DATA_DIR RUNS_DIR CACHE_DIR MIRROR LESION_VALUES
 DEFAULTS := env $(SETTINGS:%=-u ENSEMBLE_SEG_%)
 BENCHMARK := .venv/.benchmark-ready
 

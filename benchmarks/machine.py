@@ -33,7 +33,7 @@ def about() -> dict[str, str]:
         "processor": f"{_processor()}, {os.cpu_count()} cores",
         "instruction sets": ", ".join(sorted({*INSTRUCTIONS} & {*_cpuinfo("flags").split()})),
         "memory": f"{_memory_gib():.0f} GiB",
-        "system": platform.platform(),
+        "system": f"{platform.system()} {platform.machine()}, {' '.join(platform.libc_ver())}",
         "ours": _listed(versions(sys.executable, PACKAGES)),
     }
     for title, environment in {"published stack": PUBLISHED_STACK, "peer": PEER_STACK}.items():

@@ -83,7 +83,7 @@ def kills(count: int, folder: Path) -> str:
         require_same(path, alone)
         compared += 1
     return (
-        f"each was gone on with until it ended: {compared} trainings in all, weights and history "
+        f"each was resumed until it ended: {compared} trainings in all, weights and history "
         "those of one left alone, nothing left over"
     )
 
@@ -204,7 +204,7 @@ def mutants(count: int, folder: Path) -> str:
     survivors = [line for line in done.stdout.splitlines() if "survives" in line]
     print("\n".join(survivors))
     assert killed >= 0.9 * tried
-    return f"{killed} noticed by the tests of the file; the others are listed below"
+    return f"{killed} noticed by the tests of the file; the others are explained below"
 
 
 def disks(folder: Path) -> Path:
