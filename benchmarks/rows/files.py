@@ -19,8 +19,8 @@ SIZE, BATCH = 256, 8
 SMALL, LARGE = (352, 352), (4000, 6000)
 KINDS = {  # size, pairs, camera noise, files that are drawn, goal
     "352x352 JPEG, 1,000 pairs": (SMALL, 1000, 3.0, 100, 2),
-    "6000x4000 JPEG, smooth": (LARGE, 64, 0.0, 3, 8),
-    "6000x4000 JPEG, camera noise": (LARGE, 64, 4.0, 3, 8),
+    "6000x4000 JPEG, smooth": (LARGE, 32, 0.0, 3, 8),
+    "6000x4000 JPEG, camera noise": (LARGE, 32, 4.0, 3, 8),
 }
 FIRST, CACHED = "ours, first pass", "ours, with the cache"
 LOOP, TF = "loop with OpenCV", "tf.data with tf.io and tf.image"
