@@ -13,7 +13,7 @@ from benchmarks.machine import commit
 from benchmarks.measuring import at_most, once
 
 FLOAT32, BFLOAT16 = "float32", "mixed_bfloat16"
-PRESET = "quick,epochs=4"
+PRESET = "quick,epochs=3"
 FRESH = 480  # phantoms, drawn for this
 
 
