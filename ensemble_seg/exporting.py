@@ -1,9 +1,11 @@
 """What others go on with: lesion crops as files, and models for other runtimes."""
 
+import contextlib
 import csv
+import gc
 import tempfile
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import keras
@@ -166,7 +168,7 @@ def _with_members(model: keras.Model) -> keras.Model:
 
 def _write_network(model: keras.Model, path: Path, format: str) -> None:
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _garbage_collected_often():
             warnings.simplefilter("ignore", FutureWarning)  # tf2onnx of numpy
             if format == "openvino":
                 _write_openvino(model, path)
@@ -180,6 +182,20 @@ def _write_network(model: keras.Model, path: Path, format: str) -> None:
             f"{path.name}: Keras {keras.__version__} could not write this model as {format}: "
             f"{type(error).__name__}: {text}"
         ) from error
+
+
+@contextlib.contextmanager
+def _garbage_collected_often() -> Iterator[None]:
+    """Collect what tf2onnx leaves: thirty copies of the network, 12 GB of a ResNet-101."""
+    thresholds = gc.get_threshold()
+    gc.freeze()  # what is there already needs no look
+    gc.collect()
+    gc.set_threshold(700, 2, 2)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
 
 
 def _write_openvino(model: keras.Model, path: Path) -> None:

@@ -1,4 +1,6 @@
+import gc
 import re
+import weakref
 
 import keras
 import numpy as np
@@ -108,3 +110,25 @@ def test_a_model_that_the_format_cannot_hold(monkeypatch, tmp_path):
     with pytest.raises(ValueError, match="could not write this model as litert: .*: no such"):
         export_model(small_unet(0), tmp_path / "model", "litert")
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_converter_leaves_is_collected_while_it_works(monkeypatch, tmp_path):
+    class Copy:
+        def __init__(self):
+            self.graph, self.nodes = self, [[] for _ in range(1000)]
+
+    there, most = weakref.WeakSet(), []
+
+    def export(self, path, **_):
+        for _ in range(100):
+            there.add(Copy())
+            most.append(len(there))
+        raise KeyError("no such operation")
+
+    monkeypatch.setattr(keras.Model, "export", export)
+    monkeypatch.setattr(exporting, "is_installed", lambda package: True)
+    before = gc.get_threshold(), gc.get_freeze_count()
+    with pytest.raises(ValueError, match="could not write this model"):
+        export_model(small_unet(0), tmp_path / "model", "onnx")
+    assert len(most) == 100 and max(most) < 30
+    assert (gc.get_threshold(), gc.get_freeze_count()) == before

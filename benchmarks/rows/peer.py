@@ -1,7 +1,7 @@
 """The same U-Nets in segmentation_models.pytorch: training and inference.
 
 Its workers: python -m benchmarks.rows.peer BACKBONE float32|bfloat16 keras
-             python -m benchmarks.rows.peer BACKBONE float32|bfloat16 openvino FOLDER
+             python -m benchmarks.rows.peer BACKBONE float32|bfloat16 export|openvino FILE.xml
 """
 
 import shutil
@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from benchmarks.environments import PEER_STACK
-from benchmarks.measuring import at_least, compare, ratio, serve
+from benchmarks.measuring import at_least, compare, once, ratio, serve
 from benchmarks.workloads import BATCH, endless_batch, forward_flops, random_images
 
 NETWORKS = {"ResNet-101": ("resnet101", 256), "Lite0": ("efficientnetlite0", 128)}
@@ -35,7 +35,9 @@ def lines(name: str, precision: str, rounds: int, scratch: Path) -> list[dict]:
     backbone, size = NETWORKS[name]
     python, why = PEER_STACK.ready()
     ours = [sys.executable, "-m", "benchmarks.rows.peer", backbone, precision]
-    commands = {OURS: [*ours, "keras"], OPENVINO: [*ours, "openvino", str(scratch / "exported")]}
+    network = str(scratch / "network.xml")
+    commands = {OURS: [*ours, "keras"], OPENVINO: [*ours, "openvino", network]}
+    once([*ours, "export", network])
     peer = [str(python), "-m", "benchmarks.peer.worker", backbone, precision]
     if python:
         commands[EAGER] = [*peer, "eager"]
@@ -99,20 +101,27 @@ def keras_worker(backbone: str, precision: str) -> None:
     serve(lambda: (train(STEPS), infer()), weights=trained, gflop=forward_flops(model) / 1e9)
 
 
-def openvino_worker(backbone: str, precision: str, folder: str) -> None:
-    """Inference alone, as `predict --engine openvino` computes: in float32 whatever is asked."""
+def export_script(backbone: str, precision: str, path: str) -> None:
+    """Write the network for OpenVINO; it computes in float32 whatever is asked."""
     import ensemble_seg as es
     from benchmarks.ours import PRESET
     from ensemble_seg.exporting import export_model
-    from ensemble_seg.predicting.engines import opened
 
     size = dict(NETWORKS.values())[backbone]
     model = es.unet(PRESET.replace(backbone=backbone, size=size, precision="float32"))
     # Random weights of a ResNet-101 make logits of a million, whose rounding decides classes.
     head = next(each for each in model.trainable_variables if each.path == "final_conv/kernel")
     head.assign(head * 1e-6)
-    path, _ = export_model(model, Path(folder) / "network", "openvino")
-    network, images = opened(path, "openvino"), random_images(BATCH, size)
+    export_model(model, path, "openvino")
+    print("{}")
+
+
+def openvino_worker(backbone: str, precision: str, path: str) -> None:
+    """Inference alone, as `predict --engine openvino` computes."""
+    from ensemble_seg.predicting.engines import opened
+
+    network = opened(Path(path), "openvino")
+    images = random_images(BATCH, dict(NETWORKS.values())[backbone])
 
     def infer() -> float:
         return _rate(lambda: [network.run(images) for _ in range(BATCHES)], BATCHES)
@@ -128,4 +137,5 @@ def _rate(call, batches: int) -> float:
 
 
 if __name__ == "__main__":
-    {"keras": keras_worker, "openvino": openvino_worker}[sys.argv[3]](*sys.argv[1:3], *sys.argv[4:])
+    modes = {"keras": keras_worker, "export": export_script, "openvino": openvino_worker}
+    modes[sys.argv[3]](*sys.argv[1:3], *sys.argv[4:])
