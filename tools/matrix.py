@@ -85,7 +85,7 @@ def _made(folder: Path, environment: Environment) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     uv, python = _uv(), folder / "bin" / "python"
     _run([uv, "venv", "-q", "--python", environment.python, folder])
-    install = [uv, "pip", "install", "-q", "--python", python]
+    install = [uv, "pip", "install", "-q", "--compile-bytecode", "--python", python]
     _run([*install, "-e", f"{ROOT}[test,notebooks]", *environment.asked])
     if environment.keras:
         _run([uv, "pip", "uninstall", "-q", "--python", python, "keras"])
