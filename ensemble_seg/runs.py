@@ -100,7 +100,9 @@ class RunFolder:
             write_config(self.path, config)
 
     def kept(self) -> str:
-        """Return a sentence on what is kept of an unfinished training."""
+        """Return a sentence on what is kept of a training that was stopped."""
+        if self.is_finished:
+            return f"The trained model is in {self.path}."
         states = self._states()
         if not states:
             return "No epoch had ended, so nothing of it is kept."

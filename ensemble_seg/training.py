@@ -9,6 +9,7 @@ from keras import ops
 from tqdm import tqdm
 
 from .common.files import require_writable
+from .common.stopping import uninterrupted
 from .datasets import Dataset, Split
 from .encoders.backbones import require_backbone
 from .hardware.adam import FusedAdam
@@ -72,13 +73,14 @@ def train(
             on_devices(model, devices) as trained,
             folder.held(),
             stops_explained(name, preset, folder.kept),
+            uninterrupted() as answer,
         ):
             if not folder.is_finished:  # by a process that held the folder until now
                 folder.begin(
                     {**config, "ambiguous_mask_pixels": ambiguous}, 4 * model.count_params()
                 )
                 loss = MeanOverDevices(loss) if devices else loss
-                _fit(trained, data, preset, loss, folder, model)
+                _fit(trained, data, preset, loss, folder, model, answer)
     folder.refuse_another(config)
     run = folder.load()
     model.set_weights(run.model.get_weights())
@@ -238,7 +240,9 @@ def _seen(split: Split, masks: dict[Pair, CheckedMask]) -> list[Seen]:
     return [Seen(pair, masks[pair].pixels, masks[pair].lesion, box) for pair, box in split.windows]
 
 
-def _fit(model: keras.Model, data: Dataset, preset: Preset, loss, folder: RunFolder, saved) -> None:
+def _fit(
+    model: keras.Model, data: Dataset, preset: Preset, loss, folder: RunFolder, saved, answer
+) -> None:
     keras.utils.set_random_seed(preset.seed)
     steps = -(-len(data.train) // preset.batch_size)
     compile_model(model, preset, loss, steps * preset.epochs)
@@ -252,7 +256,7 @@ def _fit(model: keras.Model, data: Dataset, preset: Preset, loss, folder: RunFol
         steps_per_epoch=steps,
         callbacks=[
             StopAtNaN(preset, folder.kept),
-            StopWhenAsked(),
+            StopWhenAsked(answer),
             KeepState(folder, history, best),
             _progress_bar(folder.name),
         ],

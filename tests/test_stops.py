@@ -1,11 +1,13 @@
 """NaN, Ctrl-C, SIGTERM, memory and settings of Keras: one message, and what is kept."""
 
+import contextlib
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import keras
@@ -17,9 +19,10 @@ from test_training import small_model, weights_of
 
 import ensemble_seg as es
 from ensemble_seg.__main__ import main
-from ensemble_seg.common.stopping import terminable
+from ensemble_seg.common.stopping import terminable, uninterrupted
 from ensemble_seg.hardware.precision import dtype_policy
-from ensemble_seg.runs import KeepState
+from ensemble_seg.keeping.states import write_state
+from ensemble_seg.runs import KeepState, RunFolder
 from ensemble_seg.training import compile_model
 
 TINY = es.preset("smoke").replace(size=32, epochs=4, precision="float32", limit=0)
@@ -232,6 +235,81 @@ def test_a_second_signal_does_not_disturb_what_is_put_in_order():
             done.append(True)
     assert done
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("within", [contextlib.nullcontext, terminable])
+def test_a_signal_waits_until_it_can_be_answered(within):
+    """With Python's own handler of SIGINT, as in a notebook, and with that of a command."""
+    before, steps = signal.getsignal(signal.SIGINT), []
+    with pytest.raises(KeyboardInterrupt), within(), uninterrupted() as answer:
+        answer()
+        signal.raise_signal(signal.SIGINT)
+        steps.append("a state is written whole")
+        answer()
+        steps.append("not reached")
+    assert steps == ["a state is written whole"]
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_signal_that_is_not_answered_is_raised_at_the_end():
+    steps = []
+    with pytest.raises(KeyboardInterrupt), uninterrupted():
+        signal.raise_signal(signal.SIGINT)
+        steps.append("the rest of the block")
+    assert steps == ["the rest of the block"]
+
+
+def test_a_second_signal_does_not_wait():
+    steps = []
+    with pytest.raises(KeyboardInterrupt), uninterrupted():
+        signal.raise_signal(signal.SIGINT)
+        steps.append("waits")
+        signal.raise_signal(signal.SIGINT)
+        steps.append("not reached")
+    assert steps == ["waits"]
+
+
+def test_signals_are_left_alone_where_nothing_in_python_answers_them():
+    found = []
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with uninterrupted():
+            found += [signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)]
+        with ThreadPoolExecutor() as pool:  # not the main thread: only that one gets signals
+            assert pool.submit(lambda: uninterrupted().__enter__()()).result() is None
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert found == [signal.SIG_IGN, signal.SIG_DFL]
+
+
+def test_a_signal_while_a_state_is_written_does_not_disturb_it(disks, tmp_path, monkeypatch):
+    written = []
+
+    def write(model, file, history):
+        signal.raise_signal(signal.SIGINT)
+        write_state(model, file, history)
+        written.append(file.is_file())
+
+    monkeypatch.setattr("ensemble_seg.runs.write_state", write)
+    data = es.load_dataset(disks)
+    with pytest.raises(KeyboardInterrupt, match="The state after epoch 1 is kept in") as caught:
+        es.train(small_model(TINY), data, TINY, runs_dir=tmp_path)
+    assert str(caught.value).endswith("The same command goes on.")
+    assert written == [True]
+
+
+def test_a_signal_while_the_model_is_written_says_that_it_is_there(disks, tmp_path, monkeypatch):
+    def finish(folder, model=None):
+        signal.raise_signal(signal.SIGINT)
+        finish_as_ever(folder, model)
+
+    finish_as_ever = RunFolder.finish
+    monkeypatch.setattr(RunFolder, "finish", finish)
+    data = es.load_dataset(disks)
+    with pytest.raises(KeyboardInterrupt, match="The trained model is in"):
+        es.train(small_model(TINY), data, TINY, runs_dir=tmp_path)
+    monkeypatch.undo()
+    es.train(small_model(TINY), data, TINY, runs_dir=tmp_path)
 
 
 def test_a_command_that_keeps_nothing_says_so(disks, monkeypatch, capsys):

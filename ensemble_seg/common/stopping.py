@@ -3,7 +3,7 @@
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 INTERRUPTED = "Interrupted. Nothing half-written is left; run the same command again."
 
@@ -13,7 +13,6 @@ class TerminatedError(KeyboardInterrupt):
 
 
 KINDS = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: TerminatedError}
-_came: list[type[KeyboardInterrupt]] = []
 
 
 @contextlib.contextmanager
@@ -29,22 +28,45 @@ def terminable() -> Iterator[None]:
     def stop(number, frame):
         for kind in KINDS:
             signal.signal(kind, signal.SIG_IGN)
-        _came.append(KINDS[number])
         raise KINDS[number]
 
     before = {number: signal.signal(number, stop) for number in KINDS}
     try:
         yield
     finally:
-        _came.clear()
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def raise_again() -> None:
-    """Raise what came in within `terminable` and was lost on the way up; else do nothing.
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[Callable[[], None]]:
+    """Let a signal wait for the next call of what this gives, or for the end of the block.
 
-    Python passes over whatever is raised while it removes an object, or in a library's callback.
+    An exception that comes up in the middle of an operation can end the process in TensorFlow
+    (which crashes where it comes while a number becomes a tensor), become another one (where a ZIP
+    archive is written), or get lost (where an object is removed). A second signal does not wait.
     """
-    if _came:
-        raise _came[0]
+    before = {number: signal.getsignal(number) for number in KINDS}
+    before = {number: handler for number, handler in before.items() if callable(handler)}
+    if threading.current_thread() is not threading.main_thread():
+        before = {}
+    came = []
+
+    def wait(number, frame):
+        came.append(number)
+        signal.signal(number, before[number])
+
+    def answer():
+        while came:
+            number = came.pop()
+            before[number](number, None)
+
+    for number in before:
+        signal.signal(number, wait)
+    try:
+        yield answer
+    finally:
+        for number, handler in before.items():
+            if signal.getsignal(number) is wait:
+                signal.signal(number, handler)
+    answer()

@@ -7,7 +7,6 @@ import keras
 import numpy as np
 
 from ..common.errors import is_out_of_memory
-from ..common.stopping import raise_again
 from ..presets import Preset
 
 
@@ -46,13 +45,21 @@ class StopAtNaN(keras.callbacks.Callback):
 
 
 class StopWhenAsked(keras.callbacks.Callback):
-    """Stop after a Ctrl-C or SIGTERM that was lost on its way up; see `raise_again`."""
+    """Stop after a step, once a Ctrl-C or SIGTERM has come.
+
+    Args:
+        answer: from `uninterrupted`.
+    """
+
+    def __init__(self, answer: Callable[[], None]):
+        super().__init__()
+        self.answer = answer
 
     def on_train_batch_end(self, batch, logs=None):
-        raise_again()
+        self.answer()
 
     def on_test_batch_end(self, batch, logs=None):
-        raise_again()
+        self.answer()
 
 
 @contextlib.contextmanager
