@@ -18,10 +18,11 @@ from .datasets import Split, load_dataset
 from .datasets.dataset import given_parts
 from .datasets.splits import complete_parts
 from .ensembling import ensemble_members
-from .hardware.precision import in_float32
+from .hardware.precision import computes_in_bfloat16, in_float32
 from .predicting.engines import (
     FORMATS,
     OPENVINO_READS_ONNX,
+    PRECISION,
     import_openvino,
     is_installed,
     opened,
@@ -107,11 +108,13 @@ AGREEMENT = 1e-4  # of two probabilities
 def export_model(
     model: keras.Model, path: str | Path, format: str = "onnx"
 ) -> tuple[Path, float | None]:
-    """Write a model for another runtime, computing in float32, and compare it with Keras.
+    """Write a model for another runtime, in float32, and compare it with Keras.
 
     Keras' own `Model.export` does the work. Input of the written network: RGB images 0..255,
     (B, S, S, 3) float32; output: softmax maps (B, S, S, 2), and for an ensemble, in another output,
     the lesion's probability by each of its M members, (B, M, S, S); LiteRT has the first alone.
+    OpenVINO is told whether the model was trained in bfloat16: then `predict` computes in it too,
+    on processors that have it.
     What `predict_image` does around it (resizing; the box of a zoom ensemble cut out of the image
     at its own size) is not in the file.
 
@@ -138,6 +141,7 @@ def export_model(
             f"format {format}: {' and '.join(missing)} is not installed. "
             f"Run: pip install {' '.join(dict.fromkeys([*writers, runtime]))}"
         )
+    precision = "bf16" if computes_in_bfloat16(model) else "f32"
     path, model, difference = Path(path).with_suffix(ending), in_float32(model), None
     images = _three_phantoms(model.input_shape[1])
     expected = keras.ops.convert_to_numpy(model(images, training=False))
@@ -145,7 +149,8 @@ def export_model(
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=PARTIAL) as folder:
             written = Path(folder) / path.name
-            _write_network(model if format == "litert" else _with_members(model), written, format)
+            network = model if format == "litert" else _with_members(model)
+            _write_network(network, written, format, precision)
             if is_installed(runtime):
                 difference = _difference(written, format, images, expected)
             for file in sorted(written.parent.iterdir()):  # .bin before .xml
@@ -166,12 +171,12 @@ def _with_members(model: keras.Model) -> keras.Model:
     return whole
 
 
-def _write_network(model: keras.Model, path: Path, format: str) -> None:
+def _write_network(model: keras.Model, path: Path, format: str, precision: str) -> None:
     try:
         with warnings.catch_warnings(), _garbage_collected_often():
             warnings.simplefilter("ignore", FutureWarning)  # tf2onnx of numpy
             if format == "openvino":
-                _write_openvino(model, path)
+                _write_openvino(model, path, precision)
             else:
                 model.export(str(path), format=format, verbose=False)
     except OSError:
@@ -198,15 +203,15 @@ def _garbage_collected_often() -> Iterator[None]:
         gc.unfreeze()
 
 
-def _write_openvino(model: keras.Model, path: Path) -> None:
-    openvino = import_openvino()
-    if not OPENVINO_READS_ONNX:
-        model.export(str(path), format="openvino", verbose=False)
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        onnx = Path(folder) / "network.onnx"
-        model.export(str(onnx), format="onnx", verbose=False)
-        openvino.save_model(openvino.Core().read_model(onnx), path, compress_to_fp16=False)
+def _write_openvino(model: keras.Model, path: Path, precision: str) -> None:
+    openvino, format = import_openvino(), "onnx" if OPENVINO_READS_ONNX else "openvino"
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        first = (Path(folder) / path.name).with_suffix(FORMATS[format][0])
+        model.export(str(first), format=format, verbose=False)
+        network = openvino.Core().read_model(first)
+        network.set_rt_info(precision, PRECISION)
+        openvino.save_model(network, path, compress_to_fp16=False)
+        del network  # Windows cannot remove a file that is mapped
 
 
 def _three_phantoms(size: int) -> np.ndarray:
@@ -217,7 +222,8 @@ def _three_phantoms(size: int) -> np.ndarray:
 
 def _difference(path: Path, format: str, images: np.ndarray, expected: np.ndarray) -> float:
     """Return the largest difference from the expected probabilities; raise where it is large."""
-    difference = float(np.abs(opened(path, format).run(images)[0] - expected).max())
+    found = opened(path, format, exact=True).run(images)[0]
+    difference = float(np.abs(found - expected).max())
     if not difference <= AGREEMENT:
         raise RuntimeError(
             f"{path.name}: its probabilities differ from Keras' by up to {difference:.2g}, more "

@@ -13,7 +13,7 @@ from ensemble_seg import exporting
 from ensemble_seg.__main__ import main
 from ensemble_seg.exporting import export_model
 from ensemble_seg.hardware.precision import dtype_policy, in_float32
-from ensemble_seg.predicting.engines import Network
+from ensemble_seg.predicting.engines import Network, import_openvino, opened
 
 SIZE = 32
 
@@ -78,10 +78,26 @@ def test_a_zoom_ensemble_of_real_networks(format, tmp_path):
 
 def test_another_network_than_keras_is_not_kept(monkeypatch, tmp_path):
     zeros = Network(SIZE, lambda images: [np.zeros((3, SIZE, SIZE, 2))])
-    monkeypatch.setattr(exporting, "opened", lambda path, format: zeros)
+    monkeypatch.setattr(exporting, "opened", lambda path, format, exact: zeros)
     with pytest.raises(RuntimeError, match=r"model.onnx: its probabilities differ from Keras'"):
         exported(small_unet(0), tmp_path, "model")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("policy", "hint"), [("mixed_bfloat16", "bf16"), ("float32", "f32")])
+def test_openvino_computes_in_what_a_model_was_trained_in(policy, hint, images, tmp_path):
+    """Where the processor has bfloat16; its products then have 8 bits in place of 24."""
+    require_package("openvino")
+    core = import_openvino().Core()
+    model = small_unet(0) if policy == "mixed_bfloat16" else in_float32(small_unet(0))
+    path, difference = export_model(model, tmp_path / "model", "openvino")
+    assert difference < 1e-4
+    stored = core.read_model(path).get_rt_info(["ensemble_seg", "precision"])
+    assert stored.value == hint
+    found, exact = (opened(path, "openvino", exact).run(images)[0] for exact in (False, True))
+    has_it = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    assert (np.abs(found - exact).max() > 1e-6) == (has_it and hint == "bf16")
+    np.testing.assert_allclose(found, exact, atol=0.02)
 
 
 def test_an_unknown_format_and_a_missing_package(monkeypatch, tmp_path):

@@ -102,13 +102,14 @@ def keras_worker(backbone: str, precision: str) -> None:
 
 
 def export_script(backbone: str, precision: str, path: str) -> None:
-    """Write the network for OpenVINO; it computes in float32 whatever is asked."""
+    """Write the network for OpenVINO."""
     import ensemble_seg as es
     from benchmarks.ours import PRESET
     from ensemble_seg.exporting import export_model
 
     size = dict(NETWORKS.values())[backbone]
-    model = es.unet(PRESET.replace(backbone=backbone, size=size, precision="float32"))
+    preset = PRESET.replace(backbone=backbone, size=size, precision=PRECISIONS[precision])
+    model = es.unet(preset)
     # Random weights of a ResNet-101 make logits of a million, whose rounding decides classes.
     head = next(each for each in model.trainable_variables if each.path == "final_conv/kernel")
     head.assign(head * 1e-6)

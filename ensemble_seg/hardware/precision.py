@@ -60,6 +60,18 @@ def dtype_policy(policy: str):
         keras.config.set_dtype_policy(before)
 
 
+def computes_in_bfloat16(model: keras.Model) -> bool:
+    """Say whether a model, or a member of it, was built to compute in mixed bfloat16.
+
+    Example:
+        >>> with dtype_policy("mixed_bfloat16"):
+        ...     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        >>> computes_in_bfloat16(model), computes_in_bfloat16(in_float32(model))
+        (True, False)
+    """
+    return any(layer.compute_dtype == "bfloat16" for layer in model._flatten_layers())
+
+
 def in_float32(model: keras.Model) -> keras.Model:
     """Return a copy of a functional model, with the same weights, that computes in float32.
 

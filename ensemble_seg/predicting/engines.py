@@ -30,6 +30,7 @@ FORMATS = {  # ending, packages that write it, package that runs it
     ),
     "litert": (".tflite", ("tensorflow",), "tensorflow"),
 }
+PRECISION = ["ensemble_seg", "precision"]  # in a network of OpenVINO: f32, or bf16
 FASTEST_FIRST = ("openvino", "onnx")  # as measured: see benchmarks/README.md
 WANTED = "Expected a network that python -m ensemble_seg export wrote. Export the model again."
 ENGINE_OF = {FORMATS[engine][0]: engine for engine in FASTEST_FIRST}
@@ -129,9 +130,16 @@ def _require_segmentation(network: Network, path: Path) -> None:
         raise ValueError(f"{path}: gives {shapes or 'images of no fixed size'}. {WANTED}")
 
 
-def opened(path: Path, format: str) -> Network:
-    """Open a written network: "onnx", "openvino" or "litert"."""
-    return {"onnx": _onnx, "openvino": _openvino, "litert": _litert}[format](path)
+def opened(path: Path, format: str, exact: bool = False) -> Network:
+    """Open a written network: "onnx", "openvino" or "litert".
+
+    Args:
+        path, format: of the network.
+        exact: compute in float32 whatever it was trained in.
+    """
+    if format == "openvino":
+        return _openvino(path, exact)
+    return {"onnx": _onnx, "litert": _litert}[format](path)
 
 
 def _onnx(path: Path) -> Network:
@@ -149,8 +157,14 @@ def import_openvino() -> ModuleType:
     return import_without("openvino", "openvino_telemetry")
 
 
-def _openvino(path: Path) -> Network:
-    network = import_openvino().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+def _openvino(path: Path, exact: bool) -> Network:
+    core = import_openvino().Core()
+    model = core.read_model(path)
+    in_bfloat16 = model.has_rt_info(PRECISION) and model.get_rt_info(PRECISION).value == "bf16"
+    if exact or "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        in_bfloat16 = False
+    hint = {"INFERENCE_PRECISION_HINT": "bf16" if in_bfloat16 else "f32"}
+    network = core.compile_model(model, "CPU", hint)
     shape = network.input(0).partial_shape
     side = shape[1] if len(shape) == 4 else None
     size = side.get_length() if side is not None and side.is_static else None
