@@ -42,8 +42,7 @@ def draw_pairs(
             _draw_pair(image, mask, size, noise, number)
         else:
             for file in (image, mask):
-                first = f"{number % distinct:06d}{file.suffix}"
-                file.symlink_to(file.resolve().with_name(first))
+                file.symlink_to(f"{number % distinct:06d}{file.suffix}")
     drawn = sorted((folder / "images").iterdir())[:distinct]
     return int(np.mean([file.stat().st_size for file in drawn]))
 

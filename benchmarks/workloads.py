@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 SIZE, BATCH = 256, 8
+PEER_STEPS = {"resnet101": 2, "efficientnetlite0": 6}  # of training and of inference, a round
 
 
 def random_images(count: int, size: int = SIZE) -> np.ndarray:

@@ -13,11 +13,11 @@ import segmentation_models_pytorch as smp
 import torch
 
 from benchmarks.measuring import serve
+from benchmarks.workloads import PEER_STEPS
 
 ENCODERS = {"resnet101": "resnet101", "efficientnetlite0": "tu-tf_efficientnet_lite0"}
 SIZES = {"resnet101": 256, "efficientnetlite0": 128}
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-STEPS, BATCHES = (20, 20) if DEVICE == "cuda" else (3, 4)  # of training and inference, a round
 
 
 def main(backbone: str, precision: str, how: str, batch: str = "8") -> None:
@@ -43,7 +43,8 @@ def main(backbone: str, precision: str, how: str, batch: str = "8") -> None:
 
     train(2), infer(2)
     flops = forward_flops(model, images[:1].to(DEVICE))
-    serve(lambda: (train(STEPS), infer(BATCHES)), weights=weights, gflop=flops / 1e9)
+    steps = 20 if DEVICE == "cuda" else PEER_STEPS[backbone]
+    serve(lambda: (train(steps), infer(steps)), weights=weights, gflop=flops / 1e9)
 
 
 def step(network, optimizer, images, masks, precision: str) -> None:

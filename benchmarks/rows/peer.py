@@ -1,7 +1,8 @@
 """The same U-Nets in segmentation_models.pytorch: training and inference.
 
 Its workers: python -m benchmarks.rows.peer BACKBONE float32|bfloat16 keras
-             python -m benchmarks.rows.peer BACKBONE float32|bfloat16 export|openvino FILE.xml
+             python -m benchmarks.rows.peer BACKBONE float32|bfloat16 openvino FILE.xml
+Its script: python -m benchmarks.rows.peer BACKBONE bfloat16 export FILE.xml
 """
 
 import shutil
@@ -11,11 +12,16 @@ from pathlib import Path
 
 from benchmarks.environments import PEER_STACK
 from benchmarks.measuring import at_least, compare, once, ratio, serve
-from benchmarks.workloads import BATCH, endless_batch, forward_flops, random_images
+from benchmarks.workloads import (
+    BATCH,
+    PEER_STEPS,
+    endless_batch,
+    forward_flops,
+    random_images,
+)
 
 NETWORKS = {"ResNet-101": ("resnet101", 256), "Lite0": ("efficientnetlite0", 128)}
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
-STEPS, BATCHES = 3, 4  # of training and of inference, a round
 COMPILED_TOO = "Lite0", "float32"  # on two cores, compiling a ResNet-101 takes many minutes
 OURS, OPENVINO = "ours", "ours, exported to OpenVINO"
 EAGER, COMPILED = "PyTorch", "PyTorch, torch.compile"
@@ -23,21 +29,21 @@ GOALS = {"training": (OURS, 1.25), "inference": (OPENVINO, 1.5)}
 
 
 def measure(rounds: int, scratch: Path) -> list[dict]:
-    return [
-        line
-        for name in NETWORKS
-        for precision in PRECISIONS
-        for line in lines(name, precision, rounds, scratch / f"{name}-{precision}")
-    ]
+    found = []
+    for name, (backbone, _) in NETWORKS.items():
+        network = str(scratch / f"{backbone}.xml")
+        script = [sys.executable, "-m", "benchmarks.rows.peer", backbone, "bfloat16"]
+        once([*script, "export", network])
+        for precision in PRECISIONS:
+            found += lines(name, precision, network, rounds, scratch / f"{name}-{precision}")
+    return found
 
 
-def lines(name: str, precision: str, rounds: int, scratch: Path) -> list[dict]:
+def lines(name: str, precision: str, network: str, rounds: int, scratch: Path) -> list[dict]:
     backbone, size = NETWORKS[name]
     python, why = PEER_STACK.ready()
     ours = [sys.executable, "-m", "benchmarks.rows.peer", backbone, precision]
-    network = str(scratch / "network.xml")
     commands = {OURS: [*ours, "keras"], OPENVINO: [*ours, "openvino", network]}
-    once([*ours, "export", network])
     peer = [str(python), "-m", "benchmarks.peer.worker", backbone, precision]
     if python:
         commands[EAGER] = [*peer, "eager"]
@@ -85,20 +91,20 @@ def _size(name: str, about: dict) -> str:
 def keras_worker(backbone: str, precision: str) -> None:
     from benchmarks.ours import PRESET, compiled, predict
 
-    size = dict(NETWORKS.values())[backbone]
+    size, steps = dict(NETWORKS.values())[backbone], PEER_STEPS[backbone]
     preset = PRESET.replace(backbone=backbone, size=size, precision=PRECISIONS[precision])
-    model, batches, images = compiled(preset), endless_batch(size), random_images(BATCH, size)
+    model, batches = compiled(preset), endless_batch(size)
+    images = random_images(BATCH, size).repeat(steps, axis=0)
 
     def train(steps: int) -> float:
         return _rate(lambda: model.fit(batches, steps_per_epoch=steps, verbose=0), steps)
 
     def infer() -> float:
-        many = images.repeat(BATCHES, axis=0)
-        return _rate(lambda: predict(model, many), BATCHES)
+        return _rate(lambda: predict(model, images), steps)
 
     train(2), infer()
     trained = sum(weight.shape.num_elements() for weight in model.trainable_variables)
-    serve(lambda: (train(STEPS), infer()), weights=trained, gflop=forward_flops(model) / 1e9)
+    serve(lambda: (train(steps), infer()), weights=trained, gflop=forward_flops(model) / 1e9)
 
 
 def export_script(backbone: str, precision: str, path: str) -> None:
@@ -118,14 +124,14 @@ def export_script(backbone: str, precision: str, path: str) -> None:
 
 
 def openvino_worker(backbone: str, precision: str, path: str) -> None:
-    """Inference alone, as `predict --engine openvino` computes."""
+    """Inference alone, as `predict --engine openvino` computes in that precision."""
     from ensemble_seg.predicting.engines import opened
 
-    network = opened(Path(path), "openvino")
-    images = random_images(BATCH, dict(NETWORKS.values())[backbone])
+    network = opened(Path(path), "openvino", exact=precision == "float32")
+    images, steps = random_images(BATCH, dict(NETWORKS.values())[backbone]), PEER_STEPS[backbone]
 
     def infer() -> float:
-        return _rate(lambda: [network.run(images) for _ in range(BATCHES)], BATCHES)
+        return _rate(lambda: [network.run(images) for _ in range(steps)], steps)
 
     infer()
     serve(lambda: (None, infer()))

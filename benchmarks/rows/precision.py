@@ -14,7 +14,7 @@ from benchmarks.measuring import at_most, once
 
 FLOAT32, BFLOAT16 = "float32", "mixed_bfloat16"
 PRESET = "quick,epochs=3"
-FRESH = 480  # phantoms, drawn for this
+FRESH = 240  # phantoms, drawn for this
 
 
 def measure(rounds: int, scratch: Path) -> dict:
