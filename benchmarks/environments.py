@@ -51,8 +51,10 @@ class Environment:
         print(f"Setting up {self.folder.name} with {base} (some minutes) ...", flush=True)
         shutil.rmtree(self.folder, ignore_errors=True)
         install = ["sh", ROOT / "tools" / "install.sh", self.python]
+        # Of an index that cannot be reached pip asks for each package, and waits before it retries.
+        env = {**os.environ, "PIP_RETRIES": "1"}
         for command in ([base, "-m", "venv", self.folder], [*install, "-r", self.requirements]):
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
             if done.returncode:
                 said = (done.stderr or done.stdout).strip() or f"exit status {done.returncode}"
                 return None, f"{' '.join(map(str, command[1:4]))} failed: {said.splitlines()[-1]}"
