@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
         f"is not repeated; remove its file in {FOLDER} to measure it again.",
     )
     parser.add_argument("rows", nargs="*", metavar="row", help=f"of {', '.join(rows)}; or all")
-    parser.add_argument("--rounds", type=int, default=3, help="measurements of each (default: 3)")
+    parser.add_argument("--rounds", type=int, default=2, help="measurements of each (default: 2)")
     parser.add_argument("--report", action="store_true", help="only write the report again")
     chosen = parser.parse_args(arguments)
     if unknown := [name for name in chosen.rows if name not in rows]:

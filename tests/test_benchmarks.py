@@ -146,9 +146,9 @@ def test_rows_measured_at_this_commit_are_not_repeated(measured, monkeypatch, ca
     driver.main(["training"])
     assert measured == ["training"]
     assert "training: measured before" in capsys.readouterr().out
-    driver.main(["training", "--rounds", "2"])
+    driver.main(["training", "--rounds", "3"])
     monkeypatch.setattr(driver, "commit", lambda: "def5678")
-    driver.main(["training", "--rounds", "2"])
+    driver.main(["training", "--rounds", "3"])
     assert measured == ["training"] * 3
     driver.main(["memory"])
     driver.main(["memory"])  # failed, so it is tried again
@@ -161,7 +161,7 @@ def test_report_alone_measures_nothing(measured, tmp_path):
     assert driver.main(["--report"]) == 0
     assert measured == ["training"]
     stored = json.loads((tmp_path / "runs" / "training.json").read_text())
-    assert stored["about"] == {"commit": "abc1234", "rounds": 3, "memory": "24 GiB"}
+    assert stored["about"] == {"commit": "abc1234", "rounds": 2, "memory": "24 GiB"}
     assert stored["lines"] == row("training")["lines"]
     assert "| Row training |" in (tmp_path / "REPORT.md").read_text()
 
