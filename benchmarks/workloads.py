@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 SIZE, BATCH = 256, 8
+IMAGES = 16  # that an ensemble segments in a round
 PEER_STEPS = {"resnet101": 2, "efficientnetlite0": 6}  # of training and of inference, a round
 
 

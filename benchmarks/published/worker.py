@@ -12,14 +12,13 @@ import time
 from benchmarks.measuring import serve
 from benchmarks.workloads import (
     BATCH,
+    IMAGES,
     endless_batch,
     forward_flops,
     random_images,
     random_masks,
     without_tuning,
 )
-
-IMAGES = 16
 
 
 def training(weights: str) -> None:

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from benchmarks.environments import PUBLISHED_STACK
 from benchmarks.measuring import at_least, compare, ratio, serve
-from benchmarks.workloads import SIZE, forward_flops, random_images
+from benchmarks.workloads import IMAGES, SIZE, forward_flops, random_images
 
-IMAGES = 16  # as in published/worker.py
 OURS, PUBLISHED = "ours", "published"
 
 

@@ -160,10 +160,9 @@ def import_openvino() -> ModuleType:
 def _openvino(path: Path, exact: bool) -> Network:
     core = import_openvino().Core()
     model = core.read_model(path)
-    in_bfloat16 = model.has_rt_info(PRECISION) and model.get_rt_info(PRECISION).value == "bf16"
-    if exact or "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        in_bfloat16 = False
-    hint = {"INFERENCE_PRECISION_HINT": "bf16" if in_bfloat16 else "f32"}
+    has_bfloat16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    as_trained = has_bfloat16 and not exact and model.has_rt_info(PRECISION)
+    hint = {"INFERENCE_PRECISION_HINT": model.get_rt_info(PRECISION).value if as_trained else "f32"}
     network = core.compile_model(model, "CPU", hint)
     shape = network.input(0).partial_shape
     side = shape[1] if len(shape) == 4 else None
