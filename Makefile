@@ -2,11 +2,10 @@ CANDIDATES := $(or $(PYTHON),python3.13 python3.12 python3.11 python3.10 python3
 READY := .venv/.ready
 RUN := .venv/bin/python
 PIP := sh tools/install.sh $(RUN)
-SETTINGS := PRESET DATASET DATA_DIR RUNS_DIR CACHE_DIR MIRROR LESION_VALUES
+SETTINGS := PRESET DATASET DATA_DIR RUNS_DIR
 DEFAULTS := env $(SETTINGS:%=-u ENSEMBLE_SEG_%)
-BENCHMARK := .venv/.benchmark-ready
 
-.PHONY: help setup notebooks test test-matrix soak benchmark lab lint format refresh teacher address clean
+.PHONY: help setup notebooks test benchmark lab lint format refresh teacher address clean
 .DELETE_ON_ERROR:
 
 help:  ## show this list
@@ -30,25 +29,16 @@ test: lint  ## check the style, run the tests, run the notebooks with the smoke 
 	  ENSEMBLE_SEG_PRESET=smoke ENSEMBLE_SEG_RUNS_DIR="$$runs" $(RUN) -m pytest \
 	  -p no:cacheprovider --nbval-lax --nbval-current-env --nbval-cell-timeout=600 -x notebooks
 
-soak: $(READY)  ## kill, damage and fill up by the hundred, half an hour: docs/RELIABILITY.md
-	@$(DEFAULTS) $(RUN) tools/soak.py
-
-test-matrix: $(READY)  ## run the tests with all supported Pythons, oldest and newest TensorFlow and Keras
-	@$(RUN) tools/matrix.py
-
-benchmark: $(BENCHMARK)  ## measure speed and memory beside the published stack: benchmarks/REPORT.md
+benchmark: $(READY)  ## measure speed, beside PyTorch where it is installed: benchmarks/README.md
 	@$(DEFAULTS) $(RUN) -m benchmarks
-$(BENCHMARK): $(READY) benchmarks/requirements.txt
-	@$(PIP) -r benchmarks/requirements.txt
-	@touch $@
 
 lab: $(READY)  ## open the notebooks in JupyterLab
 	@$(RUN) tools/notebooks.py lab
 
-lint: $(READY)  ## check style, spelling and links
+lint: $(READY)  ## check style and spelling
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
-	@$(RUN) tools/prose.py
+	@$(RUN) -m codespell_lib
 
 format: $(READY)  ## bring code and notebooks into that style
 	@$(RUN) -m ruff check --fix .
@@ -64,5 +54,5 @@ address: $(READY)  ## write pyproject's repository address into README and noteb
 	@$(RUN) tools/notebooks.py address
 
 clean:  ## remove all environments and caches; runs/ stays
-	@rm -rf .venv .venv-published .venv-peer .venv-matrix build dist .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

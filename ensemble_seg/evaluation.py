@@ -11,14 +11,14 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from .datasets import Split
+from .batches import batches
+from .data import Split
 
 METRICS = ("dice", "iou", "precision", "recall")
 RESAMPLES = 5000
 DRAWN_AT_ONCE = 1_000_000  # groups: memory does not grow with the resamples
 
-# Each model is traced for a whole batch and for a last, smaller one. TensorFlow adds the traces of
-# all models up and warns, in the midst of a score table.
+# TensorFlow adds the traces of all models up, and would warn in the midst of a score table.
 logging.getLogger("tensorflow").addFilter(
     lambda record: "make_predict_function" not in record.getMessage()
 )
@@ -39,14 +39,9 @@ class Interval(NamedTuple):
 class Scores:
     """Scores of a model on N images, made from one count of pixels for each image.
 
-    Attributes:
-        counts: (N, 4) int64: true positive, false positive, false negative and true negative
-            pixels, lesion being positive.
-        names: what the images are called.
-        groups: what was drawn together: intervals resample groups, not images.
-
-    Rule for empty masks: where truth and prediction are both empty, every score is 1. Where only
-    one is, every score is 0.
+    `counts`, (N, 4) int64, are true positive, false positive, false negative and true negative
+    pixels, lesion being positive. Intervals resample `groups`, not images.
+    Where truth and prediction are both empty, every score is 1. Where only one is, it is 0.
 
     Example:
         >>> scores = Scores.from_masks([[[1, 1, 0, 0]]], [[[1, 0, 1, 0]]])
@@ -66,11 +61,7 @@ class Scores:
         names: Sequence[str] | None = None,
         groups: Sequence[str] | None = None,
     ) -> "Scores":
-        """Count the pixels of masks (N, H, W) of 0 and 1.
-
-        Raises:
-            ValueError: shapes that differ, or values other than 0 and 1.
-        """
+        """Count the pixels of masks (N, H, W) of 0 and 1; ValueError for anything else."""
         truth, predicted = (np.asarray(masks) for masks in (truth, predicted))
         if truth.shape != predicted.shape or truth.ndim != 3:
             raise ValueError(
@@ -95,91 +86,45 @@ class Scores:
         return {**scores, "mean_iou": (scores["iou"] + float(background)) / 2}
 
     def summary(self, seed: int = 0) -> dict[str, Interval]:
-        """Mean over images with its 95 % bootstrap interval, for each score.
-
-        Percentile bootstrap, 5000 resamples of the groups with replacement.
-        """
+        """Mean over images with its 95 % interval, for each score; see `bootstrap_mean`."""
         return {
             metric: bootstrap_mean(values, self.groups, seed)
             for metric, values in self.per_image.items()
         }
-
-    def isic(self, least: float = 0.65) -> np.ndarray:
-        """IoU of each image, set to 0 below 0.65: the official score of ISIC 2018, task 1."""
-        iou = self.per_image["iou"]
-        return np.where(iou < least, 0.0, iou)
 
     def to_csv(self) -> str:
         """Return a table with a row for each image."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["name", "group", *METRICS, "tp", "fp", "fn", "tn"])
-        columns = zip(*(self.per_image[metric].round(6) for metric in METRICS), strict=True)
-        for row in zip(self.names, self.groups, columns, self.counts.tolist(), strict=True):
-            writer.writerow([row[0], row[1], *row[2], *row[3]])
+        scores = [self.per_image[metric].round(6) for metric in METRICS]
+        rows = zip(self.names, self.groups, *scores, *self.counts.T, strict=True)
+        writer.writerows(rows)
         return text.getvalue()
 
 
 def predict_split(model: keras.Model, split: Split) -> np.ndarray:
     """Return the softmax maps of all images of a split: (N, size, size, 2) float32."""
-    from .reading.batches import batches
-
-    images = batches(split.windows, size=model.input_shape[1], lesion_values=split.lesion_values)
+    images = batches(split.windows, size=model.input_shape[1])
     return model.predict(images, verbose=0)
 
 
 def score(probabilities: np.ndarray, split: Split) -> Scores:
     """Score softmax maps (N, size, size, 2) of the images of a split."""
-    names = [pair.image.stem for pair in split.pairs]
     truth = split.masks(probabilities.shape[1])
     predicted = probabilities[..., 1] > probabilities[..., 0]
-    return Scores.from_masks(truth, predicted, names, split.groups)
+    return Scores.from_masks(truth, predicted, split.names, split.groups)
 
 
-def surface_scores(
-    truth: np.ndarray, predicted: np.ndarray, tolerance: float = 2.0
-) -> tuple[float, float]:
-    """Compare the borders of two masks, by the package surface-distance.
-
-    Args:
-        truth, predicted: (H, W) of 0 and 1.
-        tolerance: how far apart borders may be and still agree, pixels.
-
-    Returns:
-        The 95th percentile of the distances between the borders (HD95, pixels), and the share of
-        both borders that agrees (normalised surface distance, 0..1). Both masks empty: 0 and 1.
-        One of them empty: the diagonal of the image, and 0.
-
-    Raises:
-        ImportError: surface-distance is not installed.
-
-    Reference:
-        Nikolov et al., "Clinically applicable segmentation of head and neck anatomy for
-        radiotherapy", J. Med. Internet Res. 23 (2021) e26151.
-    """
-    try:
-        from surface_distance import metrics
-    except ImportError:
-        raise ImportError(
-            "Distances between borders need the package surface-distance, which is not installed. "
-            "Run pip install surface-distance."
-        ) from None
-    truth, predicted = (np.asarray(mask).astype(bool) for mask in (truth, predicted))
-    if not (truth.any() and predicted.any()):
-        agree = not (truth.any() or predicted.any())
-        return (0.0, 1.0) if agree else (float(np.hypot(*truth.shape)), 0.0)
-    found = metrics.compute_surface_distances(truth, predicted, (1, 1))
-    hd95 = metrics.compute_robust_hausdorff(found, 95)
-    return float(hd95), float(metrics.compute_surface_dice_at_tolerance(found, tolerance))
+def evaluate(model: keras.Model, split: Split) -> Scores:
+    """Score a model's arg-max masks of a split's images, at the size of the network's input."""
+    return score(predict_split(model, split), split)
 
 
 def paired_difference(
     scores: Scores, reference: Scores, metric: str = "dice", seed: int = 0
 ) -> Interval:
     """Mean over images of score - reference, with its 95 % bootstrap interval.
-
-    Raises:
-        ValueError: scores of other images, or an unknown metric.
 
     Example:
         >>> better = Scores.from_masks([[[1, 1]]], [[[1, 1]]])
@@ -198,16 +143,9 @@ def paired_difference(
 def bootstrap_mean(
     values: np.ndarray, groups: Sequence[str], seed: int = 0, resamples: int = RESAMPLES
 ) -> Interval:
-    """Mean of values with a 95 % percentile bootstrap interval over groups.
+    """Mean of values (N,) with a 95 % percentile bootstrap interval.
 
-    Args:
-        values: (N,).
-        groups: of each value; whole groups are drawn, with replacement.
-        seed: of the draws.
-        resamples: number of draws.
-
-    Returns:
-        Interval; of a single group both ends are the mean.
+    Whole groups are drawn, with replacement; of a single group both ends are the mean.
 
     Example:
         >>> bootstrap_mean(np.array([1.0, 1.0, 1.0]), ["a", "a", "b"])
@@ -259,38 +197,7 @@ def score_table(scores: Mapping[str, Scores]) -> str:
     return "\n".join(lines)
 
 
-def cases_csv(scores: Mapping[str, Scores], metric: str = "dice") -> str:
-    """Return a table with a row for each image and a column for each model.
-
-    Per-case scores side by side are what tools that judge a claim of superiority read, Claims
-    Reloaded (Christodoulou et al. 2025, arXiv 2505.04720) among them.
-
-    Args:
-        scores: of the same images.
-        metric: one of `METRICS`.
-
-    Raises:
-        ValueError: scores of other images.
-
-    Example:
-        >>> one = Scores.from_masks([[[1, 1]]], [[[0, 1]]], ["a7"])
-        >>> print(cases_csv({"main": one, "ensemble": one}), end="")
-        case,main,ensemble
-        a7,0.666667,0.666667
-    """
-    first = next(iter(scores.values()))
-    if any(each.names != first.names for each in scores.values()):
-        raise ValueError("Expected scores of the same images in the same order to compare.")
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["case", *scores])
-    columns = [each.per_image[metric].round(6) for each in scores.values()]
-    writer.writerows(zip(first.names, *columns, strict=True))
-    return text.getvalue()
-
-
 def _count(truth: np.ndarray, predicted: np.ndarray) -> tuple[int, int, int, int]:
-    """Count the pixels of one image: true positive, false positive, false negative, the rest."""
     truth, predicted = _lesion(truth), _lesion(predicted)
     both = np.count_nonzero(truth & predicted)
     found, lesion = np.count_nonzero(predicted), np.count_nonzero(truth)

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from .common.errors import checked_weights, invalid
+from .presets import checked_weights, invalid
 
 TOLERANCE = 1e-3
 
@@ -19,21 +19,16 @@ class ExponentialLoss(keras.losses.Loss):
     probability given to the true class. As published, softmax is applied to the network's
     softmax output once more, so that `p_true` lies in [0.2689, 0.7311].
 
+    Called with `y_true` and `y_pred` (B, H, W, C): one-hot masks and the network's softmax output.
+
     Args:
         alpha: weight of the term of the class itself, the published 0.8.
         double_softmax: apply softmax to `y_pred` first, as published.
-        class_weights: one weight for each class. A pixel counts as often as the weight of its
-            true class: the truly asymmetric form. None weighs all pixels alike.
-        reduction, name, dtype: as in every Keras loss.
-
-    Call arguments:
-        y_true: (B, H, W, C) one-hot.
-        y_pred: (B, H, W, C) softmax output of the network.
+        class_weights: how often a pixel counts, by its true class: the truly asymmetric form.
 
     Raises:
-        ValueError: shapes that differ, masks that are not one-hot, or, with
-            `double_softmax=False`, predictions that are no probabilities. Values are checked
-            where they are at hand, not inside a compiled graph.
+        ValueError: shapes that differ, or values that are not one-hot or no probabilities. Values
+            are checked where they are at hand, not inside a compiled graph.
 
     Example:
         >>> y_true = np.array([[[[0.0, 1.0]]]])
@@ -41,9 +36,7 @@ class ExponentialLoss(keras.losses.Loss):
         >>> float(ExponentialLoss(double_softmax=False)(y_true, y_pred))  # 0.9 * (1 + exp(-0.8))
         1.30439...
 
-    Reference:
-        Roshan et al., Computers in Biology and Medicine 172 (2024) 108305,
-        doi 10.1016/j.compbiomed.2024.108305
+    Source: doi 10.1016/j.compbiomed.2024.108305
     """
 
     def __init__(
@@ -84,19 +77,9 @@ def exponential_loss(
     double_softmax: bool = True,
     class_weights: Sequence[float] | None = None,
 ):
-    """Exponential loss of each pixel; see `ExponentialLoss`.
+    """Exponential loss of each pixel, (..., C) to (...); the arguments are those of the class.
 
-    Args:
-        y_true: (..., C) one-hot.
-        y_pred: (..., C) softmax output of the network.
-        alpha, double_softmax, class_weights: as in `ExponentialLoss`.
-
-    Returns:
-        Tensor of shape (...): mean over classes of
-        `alpha * exp(-y * p) + exp(-(1 - y) * (1 - p))`, times the weight of the true class.
-
-    Raises:
-        ValueError: as `ExponentialLoss`.
+    The mean over classes of `alpha * exp(-y * p) + exp(-(1 - y) * (1 - p))`.
 
     Example:
         >>> y_true, y_pred = np.array([[1.0, 0.0]]), np.array([[0.5, 0.5]])
@@ -125,9 +108,6 @@ def exponential_loss(
 class CrossEntropyDice(keras.losses.Loss):
     """Mean cross-entropy of an image plus its Dice loss, the mean of both classes.
 
-    Call arguments:
-        y_true, y_pred: (B, H, W, C) one-hot masks and probabilities.
-
     Example:
         >>> y_true, y_pred = np.array([[[[0.0, 1.0]]]]), np.array([[[[0.5, 0.5]]]])
         >>> round(float(CrossEntropyDice()(y_true, y_pred)), 3)  # log 2 + (1 + 1/3) / 2
@@ -145,13 +125,7 @@ class Tversky(keras.losses.Loss):
     """Tversky loss of each class of an image, averaged: missed pixels count 0.7, false alarms 0.3.
 
     In Keras' own `alpha` weighs the missed pixels up to 3.15, and the false alarms from then on.
-
-    Call arguments:
-        y_true, y_pred: (B, H, W, C) one-hot masks and probabilities.
-
-    Reference:
-        Salehi et al., "Tversky loss function for image segmentation using 3D fully convolutional
-        deep networks", MLMI 2017.
+    Source: Salehi et al., "Tversky loss function for image segmentation", MLMI 2017.
 
     Example:
         >>> y_true, y_pred = np.array([[[[0.0, 1.0]]]]), np.array([[[[0.2, 0.8]]]])
@@ -181,13 +155,7 @@ LOSSES: dict[str, Callable[[], keras.losses.Loss]] = {
 
 
 def loss_by_name(name: str) -> keras.losses.Loss:
-    """Return a new loss of the table `LOSSES`; most are those of Keras.
-
-    Dice and Tversky are taken for each image and class, then averaged; Tversky weighs missed
-    pixels 0.7 and false alarms 0.3.
-
-    Raises:
-        ValueError: a name that is not in the table.
+    """Return a new loss of the table `LOSSES`; Dice and Tversky are means over images and classes.
 
     Example:
         >>> loss_by_name("dice").name

@@ -1,48 +1,28 @@
 """Every figure of the notebooks. Colours are those of Okabe and Ito, told apart by everybody."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.patches import FancyBboxPatch, Patch, Rectangle
-from skimage.filters import gaussian
+from matplotlib.patches import Patch, Rectangle
 from skimage.segmentation import find_boundaries
 
-from .datasets.phantoms import draw_phantom
 from .evaluation import Scores, bootstrap_mean
-from .reading.pairs import Box
 from .sampling import imbalance_ratio, lesion_box
 
-ORANGE, SKY, GREEN, YELLOW = "#E69F00", "#56B4E9", "#009E73", "#F0E442"
+ORANGE, SKY, GREEN, GREY = "#E69F00", "#56B4E9", "#009E73", "#555555"
 BLUE, RED, PINK, BLACK = "#0072B2", "#D55E00", "#CC79A7", "#000000"
 CYCLE = (BLUE, ORANGE, GREEN, PINK, RED, SKY, BLACK)
-GREY, PALE = "#555555", "#F2F2F2"
 HIT, FALSE_ALARM, MISS = GREEN, ORANGE, BLUE
 TINT = 0.3
 
 
 def architecture() -> None:
-    """Draw the method: one model learns from images, one from crops, and both vote on new images.
-
-    The pictures are phantoms. The softmax maps are schematic: blurred truth, nothing is trained.
-    The mask is their vote.
-
-    Example:
-        >>> architecture()
-        >>> plt.close()
-    """
+    """Show the method: one model learns from images, one from crops; both vote on new images."""
     _, axis = plt.subplots(figsize=(12, 5.3), facecolor="white")
     axis.set_position((0, 0, 1, 1))
-    for left, right, name in ((0.1, 10.05, "training"), (10.25, 23.9, "prediction")):
-        _panel(axis, ((left + right) / 2, 5), (right - left, 10.2), PALE, PALE)
-        axis.text(left + 0.3, 9.6, name, va="center", fontsize=15, weight="bold", color=GREY)
-    _draw_training(axis)
-    for y, name, colour in ((8, "main model", BLUE), (2, "sampling model", ORANGE)):
-        _model(axis, (12.3, y), name, colour)
-    _draw_prediction(axis)
-    note = "Pictures: drawn phantoms.\nThe softmax maps are schematic."
-    axis.text(23.6, 0.75, note, ha="right", va="center", fontsize=10, color=GREY)
-    axis.set(xlim=(0, 24), ylim=(-0.3, 10.3), aspect="equal")
+    axis.imshow(plt.imread(Path(__file__).with_name("architecture.png")))
     axis.axis("off")
 
 
@@ -100,11 +80,9 @@ def history(runs: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
     for (name, values), colour in zip(runs.items(), CYCLE, strict=False):
         epochs = np.arange(1, len(values["loss"]) + 1)
         for axis, key in zip(axes, ("loss", "dice"), strict=True):
-            axis.plot(epochs, values[key], "--", color=colour, label=f"{name}, training")
-            axis.plot(
-                epochs, values[f"val_{key}"], "o-", color=colour, markersize=4,
-                label=f"{name}, validation",
-            )  # fmt: skip
+            style = {"color": colour, "markersize": 4}
+            axis.plot(epochs, values[key], "--", **style, label=f"{name}, training")
+            axis.plot(epochs, values[f"val_{key}"], "o-", **style, label=f"{name}, validation")
     axes[0].set(xlabel="epoch", ylabel="loss")
     axes[1].set(xlabel="epoch", ylabel="lesion Dice, mean over images", ylim=(0, 1))
     axes[1].legend(fontsize=8)
@@ -119,25 +97,19 @@ def predictions(
     predicted: Mapping[str, np.ndarray],
     titles: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
-    """Show images as columns, the image first, then a row for each model.
+    """Show images (N, H, W, 3) as columns, and below each a row for each model's mask (N, H, W).
 
     Green: lesion found. Orange: healthy tissue taken for lesion. Blue: lesion missed.
-
-    Args:
-        pictures: (N, H, W, 3), RGB 0..255.
-        truth: (N, H, W) of 0 and 1.
-        predicted: for each model (N, H, W) of 0 and 1.
-        titles: for each model a title for each image.
     """
     rows, columns = len(predicted) + 1, len(pictures)
     _, axes = plt.subplots(rows, columns, figsize=(1.7 * columns, 1.85 * rows), squeeze=False)
-    for column in range(columns):
-        axes[0, column].imshow(_uint8(pictures[column]))
-        for row, (name, masks) in enumerate(predicted.items(), start=1):
-            axes[row, column].imshow(_verdict(pictures[column], truth[column], masks[column]))
-            outline(axes[row, column], truth[column], "white", 1)
+    for column, picture in enumerate(pictures):
+        axes[0, column].imshow(_uint8(picture))
+        for axis, (name, masks) in zip(axes[1:, column], predicted.items(), strict=True):
+            axis.imshow(_verdict(picture, truth[column], masks[column]))
+            outline(axis, truth[column], "white", 1)
             if titles is not None:
-                axes[row, column].set_title(titles[name][column], fontsize=9)
+                axis.set_title(titles[name][column], fontsize=9)
     for row, name in enumerate(("image", *predicted)):
         axes[row, 0].set_ylabel(name)
     bare(axes.flat)
@@ -153,53 +125,21 @@ def sampling_steps(
     """Show the sampling method on one image: lesion, ratio, edges, margin, crop."""
     tight, box = lesion_box(mask, 0), lesion_box(mask, margin)
     ratio = imbalance_ratio(mask)
+    crop = image[box.top : box.bottom, box.left : box.right]
+    titles = (
+        f"1. ratio {ratio:.1f}, {'kept' if ratio >= threshold else 'dropped'} (>= {threshold:g})",
+        "2. edges of the lesion",
+        "3. margin for context",
+        f"4. crop, {crop.shape[1]} x {crop.shape[0]} px",
+    )
     _, axes = plt.subplots(1, 4, figsize=(12, 3.2))
-    verdict = "kept" if ratio >= threshold else "dropped"
-    axes[0].imshow(_uint8(image))
+    for axis, shown, title in zip(axes, (image, 255 * mask, image, crop), titles, strict=True):
+        axis.imshow(_uint8(shown), cmap="gray", vmin=0, vmax=255)
+        axis.set_title(title)
     outline(axes[0], mask, ORANGE)
-    axes[0].set_title(f"1. ratio {ratio:.1f}, {verdict} (>= {threshold:g})")
-    axes[1].imshow(mask, cmap="gray", vmin=0, vmax=1)
     _rectangle(axes[1], tight, SKY)
-    axes[1].set_title("2. edges of the lesion")
-    axes[2].imshow(_uint8(image))
     _rectangle(axes[2], tight, SKY)
     _rectangle(axes[2], box, ORANGE)
-    axes[2].set_title("3. margin for context")
-    axes[3].imshow(_uint8(image[box.top : box.bottom, box.left : box.right]))
-    axes[3].set_title(f"4. crop, {box.right - box.left} x {box.bottom - box.top} px")
-    bare(axes)
-    plt.tight_layout()
-
-
-def zoom_steps(
-    image: np.ndarray,
-    box: np.ndarray,
-    crop: np.ndarray,
-    before: np.ndarray,
-    near: np.ndarray,
-    after: np.ndarray,
-) -> None:
-    """Show the zoom ensemble on one image: main model, box, crop, sampling model, vote.
-
-    Args:
-        image, crop: (S, S, 3), RGB 0..255.
-        before, near, after: (S, S) probabilities of the lesion: the main model's, the sampling
-            model's of the crop, and the vote.
-        box: top, left, bottom, right in pixels.
-    """
-    _, axes = plt.subplots(1, 5, figsize=(13, 3))
-    shown = {
-        "image and box": _uint8(image),
-        "main model": before,
-        "the box, enlarged": _uint8(crop),
-        "sampling model": near,
-        "put back and averaged": after,
-    }
-    for axis, (title, values) in zip(axes, shown.items(), strict=True):
-        axis.imshow(values, cmap="cividis", vmin=0, vmax=1)
-        axis.set_title(title, fontsize=10)
-    for axis in (axes[0], axes[1], axes[4]):
-        _rectangle(axis, Box(*map(float, box)), ORANGE)
     bare(axes)
     plt.tight_layout()
 
@@ -219,7 +159,7 @@ def score_intervals(scores: Mapping[str, Scores], metric: str = "dice") -> None:
     """Show each model's mean over images with its 95 % interval, above all single images."""
     _, axis = plt.subplots(figsize=(8, 0.7 * len(scores) + 1))
     jitter = np.random.default_rng(0)
-    for row, (_name, result) in enumerate(scores.items()):
+    for row, result in enumerate(scores.values()):
         values, interval = result.per_image[metric], result.summary()[metric]
         offsets = row + jitter.uniform(-0.25, 0.25, len(values))
         axis.plot(values, offsets, ".", color=SKY, markersize=4, alpha=0.7)
@@ -315,85 +255,3 @@ def plain(axis) -> None:
     """Leave an axis its left and lower line, with a light grid."""
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(alpha=0.3)
-
-
-def _draw_training(axis) -> None:
-    (picture, mask), (other, _) = (draw_phantom(np.random.default_rng(n), 0.08) for n in (26, 24))
-    tight, box = lesion_box(mask, 0), lesion_box(mask)
-    shown = _picture(axis, (1.9, 5), picture, BLACK)
-    outline(shown, mask, SKY)
-    axis.text(3.3, 5, "images\nand masks", va="center", fontsize=12)
-    _arrow(axis, [(1.9, 6.25), (1.9, 8), (4.2, 8)], BLUE)
-    _picture(axis, (5.4, 8), picture, BLUE)
-    _picture(axis, (8.3, 8), other, BLUE)
-    axis.text(6.85, 9.4, "whole images", ha="center", va="center", fontsize=12)
-    _arrow(axis, [(1.9, 3.75), (1.9, 2), (4.2, 2)], ORANGE)
-    axis.text(2.1, 3.1, "background\n/ lesion \u2265 3", va="center", fontsize=11)
-    shown = _picture(axis, (5.4, 2), picture, ORANGE, "box + margin")
-    _rectangle(shown, tight, SKY)
-    _rectangle(shown, box, ORANGE)
-    _arrow(axis, [(6.6, 2), (7.1, 2)], ORANGE)
-    crop = picture[box.top : box.bottom, box.left : box.right]
-    _picture(axis, (8.3, 2), crop, ORANGE, "crop")
-    _arrow(axis, [(9.5, 8), (10.4, 8)], BLUE)
-    _arrow(axis, [(9.5, 2), (10.4, 2)], ORANGE)
-
-
-def _draw_prediction(axis) -> None:
-    picture, mask = draw_phantom(np.random.default_rng(32), 0.08)
-    rows, columns = np.indices(mask.shape)
-    doubt = 0.8 * np.exp(-((rows - 29) ** 2 + (columns - 46) ** 2) / 200)  # at the reddish spot
-    sure, blurred = (gaussian(mask.astype(float), width) for width in (3, 6))
-    maps = {8: sure, 2: np.maximum(blurred, doubt)}
-    vote = np.average(list(maps.values()), axis=0, weights=(1.01, 1)) > 0.5
-    _picture(axis, (12.3, 5), picture, BLACK)
-    axis.text(13.7, 5, "new image", va="center", fontsize=12)
-    for y, colour, weight in ((8, BLUE, "1.01"), (2, ORANGE, "1")):
-        side = np.sign(y - 5)
-        _arrow(axis, [(12.3, 5 + 1.2 * side), (12.3, 5 + 1.75 * side)], BLACK)
-        _arrow(axis, [(14.1, y), (15.4, y)], colour)
-        _picture(axis, (16.6, y), maps[y], colour, "softmax map")
-        _arrow(axis, [(17.75, y), (18.8, y), (18.8, 5 + side)], colour)
-        axis.text(19, 5 + 1.8 * side, f"\u00d7 {weight}", va="center", fontsize=12)
-    _panel(axis, (18.8, 5), (2.6, 1.8), "white", BLACK)
-    axis.text(18.8, 5, "weighted\naverage", ha="center", va="center", fontsize=13, weight="bold")
-    _arrow(axis, [(20.2, 5), (21.5, 5)], BLACK)
-    axis.text(20.8, 5.4, "argmax", ha="center", va="center", fontsize=12)
-    _picture(axis, (22.7, 5), vote, BLACK, "mask")
-
-
-def _picture(axis, centre, picture: np.ndarray, colour: str, title: str = ""):
-    """Draw a picture (H, W) or (H, W, 3) of side 2.2 in a frame; return axes in its pixels."""
-    (x, y), half = centre, 1.1
-    inner = axis.inset_axes((x - half, y - half, 2 * half, 2 * half), transform=axis.transData)
-    inner.imshow(_uint8(picture) if picture.ndim == 3 else picture, cmap="cividis", aspect="auto")
-    inner.spines[:].set(color=colour, linewidth=2.5)
-    bare([inner])
-    above = 1 if y >= 5 else -1
-    axis.text(x, y + 1.4 * above, title, ha="center", va="center", fontsize=12)
-    return inner
-
-
-def _model(axis, centre, name: str, colour: str) -> None:
-    """Draw a U-Net: a box with its name, and the heights of its layers."""
-    x, y = centre
-    _panel(axis, centre, (3.6, 2.4), "white", colour)
-    axis.text(x, y + 0.8, name, ha="center", va="center", fontsize=13, weight="bold")
-    for step, height in enumerate((0.9, 0.65, 0.4, 0.2, 0.4, 0.65, 0.9), start=-3):
-        corner = (x + 0.3 * step - 0.09, y - height / 2)
-        axis.add_patch(Rectangle(corner, 0.18, height, color=colour))
-    axis.text(x, y - 0.85, "exponential loss", ha="center", va="center", fontsize=12)
-
-
-def _panel(axis, centre, size, face: str, edge: str) -> None:
-    corner = np.subtract(centre, np.divide(size, 2))
-    style = "round,pad=0,rounding_size=0.25"
-    shape = FancyBboxPatch(corner, *size, style, facecolor=face, edgecolor=edge, linewidth=2.5)
-    axis.add_patch(shape)
-
-
-def _arrow(axis, points: Sequence[tuple[float, float]], colour: str) -> None:
-    """Draw a line through `points` with a head at the last."""
-    axis.plot(*zip(*points[:-1], strict=True), color=colour, linewidth=2.5, solid_joinstyle="round")
-    head = {"arrowstyle": "-|>,head_width=0.35,head_length=0.6", "color": colour, "linewidth": 2.5}
-    axis.annotate("", points[-1], points[-2], arrowprops={**head, "shrinkA": 0, "shrinkB": 0})

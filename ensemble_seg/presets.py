@@ -1,131 +1,110 @@
 """What to run: named settings for a whole experiment, and variants of them."""
 
 import dataclasses
+import difflib
 import math
 import os
-import re
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from .common.errors import checked_weights, invalid, suggest
-from .common.files import file_hash
+import numpy as np
+
+LOSS_NAMES = (
+    "exponential",
+    "exponential-single-softmax",
+    "exponential-asymmetric",
+    "cross-entropy",
+    "dice",
+    "focal",
+    "cross-entropy-dice",
+    "tversky",
+)
+BACKBONES = (
+    "efficientnetlite0",
+    *(f"efficientnetb{number}" for number in range(8)),
+    "mobilenetv2",
+    *(f"resnet{layers}" for layers in (18, 34, 50, 101, 152)),
+    *("vgg16", "vgg19"),
+)
 
 
 @dataclass(frozen=True)
 class Preset:
-    """Settings of one experiment.
-
-    Attributes:
-        name: the preset this one is, or is a variant of.
-        size: side of the square network input, pixels, a multiple of 32.
-        backbone: encoder name known to segmentation_models, or "efficientnetlite0".
-        encoder_weights: "imagenet", None for a random start, or a file of the encoder's weights
-            (`.weights.h5` or `.keras`). Those of efficientnetlite0 come with the module.
-        encoder_freeze: keep the encoder's convolutions as they are.
-        batch_size: images a step.
-        epochs: passes over the training set.
-        learning_rate: of Adam.
-        warmup: epochs in which the learning rate rises from 0; 0 starts with the whole of it.
-        decay: let the learning rate then fall to 0 along a cosine, instead of keeping it.
-        weight_decay: share of each weight that a step takes away, as a multiple of the learning
-            rate (as in AdamW); 0 takes none.
-        loss: a key of `ensemble_seg.LOSSES`.
-        threshold: the sampling model takes images with background / lesion >= threshold.
-        margin: context around a lesion box, pixels, tried from first to last on each side.
-        shift: share of its sides by which a crop moves at random; 0, as published, keeps the
-            lesion in the middle.
-        weights: of main and sampling model in the ensemble.
-        augment: random flips, quarter turns, brightness and contrast while training.
-        warp: with `augment`, also turn by any angle and zoom each side by a factor of up to 1 +
-            warp, in or out; 0 does not.
-        keep: "best" keeps the weights with the highest validation Dice, "last" the last ones.
-        limit: use at most this many pairs of each split; 0 for all.
-        precision: "auto", "float32", "mixed_bfloat16" or "mixed_float16".
-        seed: of weights, order and augmentation.
-
-    Raises:
-        ValueError: a value out of range; the message names the argument.
+    """Settings of one experiment; each is checked, and ValueError names the one that is wrong.
 
     Example:
         >>> preset("smoke").replace(epochs=3).label
         'smoke,epochs=3'
     """
 
-    name: str
-    size: int = 256
-    backbone: str = "resnet101"
-    encoder_weights: str | None = "imagenet"
-    encoder_freeze: bool = False
-    batch_size: int = 8
-    epochs: int = 50
-    learning_rate: float = 1e-3
-    warmup: int = 0
-    decay: bool = False
-    weight_decay: float = 0.0
-    loss: str = "exponential"
-    threshold: float = 3.0
-    margin: tuple[int, ...] = (20, 10)
-    shift: float = 0.0
-    weights: tuple[float, ...] = (1.01, 1.0)
-    augment: bool = False
-    warp: float = 0.0
-    keep: str = "last"
-    limit: int = 0
-    precision: str = "auto"
-    seed: int = 0
+    name: str  # of the preset that this one is, or is a variant of
+    size: int = 256  # side of the square network input, pixels, a multiple of 32
+    backbone: str = "resnet101"  # the encoder, one of BACKBONES
+    encoder_weights: str | None = "imagenet"  # None for a random start
+    encoder_freeze: bool = False  # keep the encoder's convolutions as they are
+    batch_size: int = 8  # images a step
+    epochs: int = 50  # passes over the training set
+    learning_rate: float = 1e-3  # of Adam
+    decay: bool = False  # let the learning rate fall to 0 along a cosine, instead of keeping it
+    loss: str = "exponential"  # one of LOSS_NAMES
+    threshold: float = 3.0  # the sampling model takes images with background / lesion >= threshold
+    margin: tuple[int, ...] = (20, 10)  # around a lesion box, pixels, tried from first to last
+    weights: tuple[float, ...] = (1.01, 1.0)  # of main and sampling model in the ensemble
+    augment: bool = False  # random flips, quarter turns, brightness and contrast while training
+    keep: str = "last"  # weights of the "last" epoch, or of that with the "best" validation Dice
+    limit: int = 0  # use at most this many pairs of each split; 0 for all
+    precision: str = "auto"  # or "float32", "mixed_bfloat16", "mixed_float16"
+    seed: int = 0  # of weights, order and augmentation
 
     def __post_init__(self):
-        for field in ("margin", "weights"):
-            object.__setattr__(self, field, tuple(getattr(self, field)))
-        if isinstance(self.encoder_weights, os.PathLike):
-            object.__setattr__(self, "encoder_weights", os.fspath(self.encoder_weights))
-        for field, (expected, fits) in _RULES.items():
-            if not fits(getattr(self, field)):
-                raise invalid(field, expected, getattr(self, field))
-        if self.size < 32 or self.size % 32:
+        for field in _DEFAULTS:
+            if isinstance(value := getattr(self, field), np.generic):  # config.json takes none
+                object.__setattr__(self, field, value.item())
+        for field, least in _LEAST.items():
+            value = getattr(self, field)
+            if not (_whole(value) and value >= least):
+                raise invalid(field, f"an integer of at least {least}", value)
+        if self.size % 32:
             lower = max(32, self.size // 32 * 32)
             hint = f"Nearest: {lower} or {lower + 32}."
             raise invalid("size", "a multiple of 32", self.size, hint)
-        if self.warmup >= self.epochs:
-            raise invalid("warmup", f"0 or fewer than {self.epochs} epochs", self.warmup)
-        if self.warp and not self.augment:
-            hint = "It is a part of the augmentation: augment=True."
-            raise invalid("warp", "a number of at least 0, and 0 without augment", self.warp, hint)
+        if not (_number(self.learning_rate) and self.learning_rate > 0):
+            raise invalid("learning_rate", "a positive number", self.learning_rate)
+        if not (_number(self.threshold) and self.threshold >= 0):
+            raise invalid("threshold", "a ratio of at least 0", self.threshold)
+        for field in ("encoder_freeze", "decay", "augment"):
+            if not isinstance(getattr(self, field), bool):
+                raise invalid(field, "True or False", getattr(self, field))
+        for field, names in _NAMES.items():
+            value = getattr(self, field)
+            if value not in names:
+                hint = suggest(str(value), [name for name in names if name]).strip()
+                raise invalid(field, f"one of {', '.join(map(repr, names))}", value, hint)
         if len(checked_weights(self.weights)) != 2:
             raise invalid("weights", "two numbers, of main and sampling model", self.weights)
+        object.__setattr__(self, "weights", tuple(self.weights))
+        object.__setattr__(self, "margin", checked_margin(self.margin))
 
     def replace(self, **changes) -> "Preset":
         """Return a variant; its `label` lists what differs from the preset it came from."""
-        unknown = [field for field in changes if field not in _FIELDS]
-        if unknown:
-            raise ValueError(
-                f"Unknown preset field '{unknown[0]}'.{suggest(unknown[0], _FIELDS)} "
-                f"Fields: {', '.join(_FIELDS)}."
-            )
+        for field in changes:
+            if field not in _DEFAULTS:
+                raise ValueError(
+                    f"Unknown preset field '{field}'.{suggest(field, _DEFAULTS)} "
+                    f"Write changes as field=value; fields: {', '.join(_DEFAULTS)}."
+                )
         return dataclasses.replace(self, **changes)
 
     @property
     def label(self) -> str:
-        """Name and changes, such as "quick,epochs=40": a folder name that `preset` reads back.
-
-        A file of encoder weights stands there by its stem and the first digits of its hash.
-        """
-        values = dataclasses.asdict(self)
-        if self.encoder_file:
-            stem = re.sub(r"[^\w.-]", "_", self.encoder_file.name.split(".")[0])
-            values["encoder_weights"] = f"{stem}-{file_hash(self.encoder_file)[:8]}"
-        changes = [
-            f"{field}={_to_text(value)}"
-            for field, value in values.items()
-            if value != getattr(self.base, field)
-        ]
-        return ",".join([self.name, *changes])
-
-    @property
-    def encoder_file(self) -> Path | None:
-        """The file of the encoder's weights; None where they are "imagenet" or random."""
-        return None if self.encoder_weights in ("imagenet", None) else Path(self.encoder_weights)
+        """Name and changes, such as "quick,epochs=40": a folder name that `preset` reads back."""
+        parts = [self.name]
+        for field in _DEFAULTS:
+            value = getattr(self, field)
+            if value != getattr(self.base, field):
+                text = "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
+                parts.append(f"{field}={text}")
+        return ",".join(parts)
 
     @property
     def base(self) -> "Preset":
@@ -136,12 +115,8 @@ class Preset:
 def preset(label: str | None = None) -> Preset:
     """Return the preset of that name, with any changes given after it.
 
-    Args:
-        label: "smoke", "quick" or "paper", and changes: "quick,epochs=40,augment=True". Without
-            it the environment variable ENSEMBLE_SEG_PRESET is read; "quick" where that is unset.
-
-    Raises:
-        ValueError: an unknown preset (the nearest is named), field or value.
+    The names are smoke, quick and paper. Without a label the environment variable
+    ENSEMBLE_SEG_PRESET is read; where that is unset, it is quick.
 
     Example:
         >>> preset("quick,margin=8x4").margin
@@ -153,65 +128,74 @@ def preset(label: str | None = None) -> Preset:
         raise ValueError(
             f"Unknown preset '{name}'.{suggest(name, PRESETS)} Presets: {', '.join(PRESETS)}."
         )
-    base = PRESETS[name]
-    return base.replace(**dict(_from_text(base, change) for change in changes))
+    return PRESETS[name].replace(**dict(_from_text(change) for change in changes))
 
 
-_FIELDS = [field.name for field in dataclasses.fields(Preset) if field.name != "name"]
+def invalid(
+    argument: str, expected: str, value: object = None, hint: str = "", found: str | None = None
+) -> ValueError:
+    """Return the error for an argument: what was expected, what came (`found` describes it)."""
+    received = f"{argument}={value!r}" if found is None else found
+    text = f"Invalid value for argument `{argument}`. Expected {expected}. Received: {received}."
+    return ValueError(f"{text} {hint}".rstrip())
 
 
-def _one_of(*choices) -> tuple[str, Callable]:
-    return f"one of {', '.join(map(repr, choices))}", lambda value: value in choices
+def suggest(word: str, known: Iterable[str]) -> str:
+    """Return " Did you mean ...?" with the known word that is nearest, "" where none is near."""
+    nearest = difflib.get_close_matches(word, list(known), n=1, cutoff=0.4)
+    return f" Did you mean '{nearest[0]}'?" if nearest else ""
 
 
-_COUNT = "an integer of at least 1", lambda value: value >= 1
-_SHARE = "a number of at least 0", lambda value: 0 <= value < math.inf
-_RULES = {
-    "batch_size": _COUNT,
-    "epochs": _COUNT,
-    "warmup": ("0 or a number of epochs", lambda value: value >= 0),
-    "limit": ("the number of pairs of a split, or 0 for all", lambda value: value >= 0),
-    "learning_rate": ("a positive number", lambda value: 0 < value < math.inf),
-    "weight_decay": _SHARE,
-    "warp": _SHARE,
-    "threshold": ("a ratio of at least 0", lambda value: 0 <= value < math.inf),
-    "shift": ("a share from 0 to 1", lambda value: 0 <= value <= 1),
-    "margin": (
-        "non-negative whole pixels",
-        lambda value: all(pixels == int(pixels) >= 0 for pixels in value),
-    ),
-    "encoder_weights": (
-        "'imagenet', None, or a file (.weights.h5, .keras) that is there",
-        lambda value: (
-            value in ("imagenet", None)
-            or (str(value).endswith((".weights.h5", ".keras")) and Path(value).is_file())
-        ),
-    ),
-    "keep": _one_of("best", "last"),
-    "precision": _one_of("auto", "float32", "mixed_bfloat16", "mixed_float16"),
+def checked_weights(weights: Sequence[float], argument: str = "weights") -> tuple[float, ...]:
+    """Return weights as a tuple of floats; ValueError for negative ones or nothing but zeros."""
+    try:
+        values = np.asarray(weights, dtype="float64")
+        fits = values.ndim == 1 and bool(np.isfinite(values).all() and (values >= 0).all())
+    except (TypeError, ValueError):
+        fits = False
+    if not (fits and values.sum() > 0):
+        raise invalid(argument, "numbers of at least 0, not all 0", weights)
+    return tuple(values.tolist())
+
+
+def checked_margin(margin: int | Iterable[int]) -> tuple[int, ...]:
+    """Return margins, or one, as a tuple of pixels; ValueError for anything but integers >= 0."""
+    margins = tuple(margin) if isinstance(margin, Iterable) else (margin,)
+    if not all(_whole(pixels) and pixels >= 0 for pixels in margins):
+        raise invalid("margin", "non-negative whole pixels, largest first", margin)
+    return tuple(int(pixels) for pixels in margins)
+
+
+def _whole(value) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _number(value) -> bool:
+    return _whole(value) or (isinstance(value, float | np.floating) and math.isfinite(value))
+
+
+_LEAST = {"size": 1, "batch_size": 1, "epochs": 1, "limit": 0, "seed": 0}
+_NAMES = {
+    "backbone": BACKBONES,
+    "encoder_weights": ("imagenet", None),
+    "loss": LOSS_NAMES,
+    "keep": ("best", "last"),
+    "precision": ("auto", "float32", "mixed_bfloat16", "mixed_float16"),
 }
+_DEFAULTS = {field.name: field.default for field in dataclasses.fields(Preset)[1:]}
 
 
-def _to_text(value) -> str:
-    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
-def _from_text(base: Preset, change: str) -> tuple[str, object]:
+def _from_text(change: str) -> tuple[str, object]:
     field, _, text = change.partition("=")
-    if field not in _FIELDS:
-        raise ValueError(
-            f"Unknown preset field '{field}'.{suggest(field, _FIELDS)} "
-            f"Write changes as field=value; fields: {', '.join(_FIELDS)}."
-        )
-    kind = type(getattr(PRESETS["paper"], field))
+    default = _DEFAULTS.get(field, "")
+    kind = type(default)
     try:
         if field == "encoder_weights" and text.lower() == "none":
             return field, None
         if kind is bool:
             return field, {"true": True, "false": False}[text.lower()]
         if kind is tuple:
-            item = type(getattr(base, field)[0])
-            return field, tuple(item(part) for part in text.split("x"))
+            return field, tuple(type(default[0])(part) for part in text.split("x"))
         return field, kind(text)
     except (ValueError, KeyError):
         raise invalid(field, f"a value of type {kind.__name__}", text) from None

@@ -1,24 +1,32 @@
-"""The run folder: what a training leaves behind, and how it is found again."""
+"""The run folder: what a training leaves behind, and how it is found again.
 
+config.json says how a model is trained, history.csv has a row for each epoch, epoch-NNNN.weights.h5
+is what is needed to go on, model.keras the result. Each is there whole or not at all.
+"""
+
+import contextlib
+import csv
+import importlib.metadata
+import json
 import os
+import platform
 import shutil
-from dataclasses import dataclass
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
+import filelock
 import keras
 
-from .common.files import file_hash, remove_partial, require_disk, whole
-from .common.locks import held, refuse_if_held
-from .datasets import Dataset
-from .hardware.devices import copy_weights
-from .keeping.configs import WITHOUT_EFFECT, read_config, refuse_another, write_config
-from .keeping.histories import History, epochs_of, read_history, write_history
-from .keeping.loading import KEPT, load_model, save_model
-from .keeping.states import State, read_state, state_name, write_state
+from .data import Dataset
+from .network import precision_policy
 from .presets import Preset
 
-MONITOR = "val_dice"
+WITHOUT_EFFECT = {"main": ("threshold", "margin", "weights"), "sampling": ("weights",)}
+PACKAGES = ("tensorflow", "keras", "segmentation-models", "numpy", "scikit-image")
 
 
 @dataclass(frozen=True)
@@ -33,196 +41,12 @@ class Run:
 
     path: Path
     config: dict
-    history: History
+    history: dict[str, list[float]]
 
     @cached_property
     def model(self) -> keras.Model:
         """The trained model, read from the run folder once."""
-        return load_model(self.path / "model.keras", self.config.get("model_sha256"))
-
-
-@dataclass(frozen=True)
-class RunFolder:
-    """The folder of one training, from its first epoch to its last.
-
-    config.json says how it is trained, history.csv holds a row for each epoch, backup/ what is
-    needed to go on, and model.keras the result. Each file is there whole or not at all.
-
-    Example:
-        >>> folder = RunFolder(Path("nowhere/main"))
-        >>> folder.name, folder.is_finished
-        ('main', False)
-    """
-
-    path: Path
-
-    @property
-    def name(self) -> str:
-        """The last part of the path."""
-        return self.path.name
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether the trained model is there."""
-        return (self.path / "model.keras").is_file()
-
-    @property
-    def is_begun(self) -> bool:
-        """Whether there is anything of a run."""
-        return self.is_finished or bool(self._states()) or (self.path / "config.json").exists()
-
-    def held(self):
-        """Hold the folder while a block runs; see `common.locks.held`."""
-        return held(self.path)
-
-    def refuse_if_held(self) -> None:
-        """Raise RuntimeError where another process trains in the folder."""
-        refuse_if_held(self.path)
-
-    def refuse_another(self, config: dict) -> None:
-        """Raise ValueError where the folder was begun with other data or other settings."""
-        refuse_another(self.path, config)
-
-    def begin(self, config: dict, size: int) -> None:
-        """Write config.json, or check the one of an interrupted training; see `refuse_another`.
-
-        Args:
-            config: from `run_config`.
-            size: of the model's weights, bytes: there must be disk for two states and two models.
-        """
-        if self.is_begun:
-            self.refuse_another(config)
-            remove_partial(self.path)
-            remove_partial(self.path / "backup")
-        there = sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
-        require_disk(self.path, max(8 * size - there, 4 * size), "the state of a training")
-        if not self.is_begun:
-            write_config(self.path, config)
-
-    def kept(self) -> str:
-        """Return a sentence on what is kept of a training that was stopped."""
-        if self.is_finished:
-            return f"The trained model is in {self.path}."
-        states = self._states()
-        if not states:
-            return "No epoch had ended, so nothing of it is kept."
-        done = int(states[-1].name.removeprefix("epoch-").split(".")[0])
-        return f"The state after epoch {done} is kept in {self.path}."
-
-    def resume(self, model: keras.Model, preset: Preset) -> tuple[int, History]:
-        """Give a compiled model the newest state that is sound, and say which.
-
-        Returns:
-            How many epochs are done, and their history.
-        """
-        state = self._newest_state(preset)
-        if state is None:
-            shutil.rmtree(self.path / "backup", ignore_errors=True)
-            return 0, {}
-        model.load_weights(state.path)
-        print(f"{self.name}: goes on after epoch {state.done}")
-        return state.done, state.history
-
-    def keep(self, model: keras.Model, history: History) -> None:
-        """Keep the history and all that is needed to go on after its last epoch.
-
-        The state is one file with weights, epoch and history: they cannot disagree, however the
-        training is killed. The state before it stays as well, for the case that one is damaged.
-        """
-        with whole(self.path / "history.csv", KEPT) as file:
-            write_history(file, history)
-        done = epochs_of(history)
-        name = state_name(done)
-        for state in self._states():
-            if state.name != state_name(done - 1):
-                state.unlink()  # the older one first: there is no room for three asked for
-        with whole(self.path / "backup" / name, KEPT) as file:
-            write_state(model, file, history)
-
-    def keep_best(self, model: keras.Model) -> None:
-        """Keep the model with the best validation score so far."""
-        save_model(model, self.path / "backup" / "best.keras")
-
-    def finish(self, model: keras.Model | None = None) -> None:
-        """Write the trained model, the best one where None is given, and remove the backup."""
-        ready = self.path / "backup" / "best.keras"
-        if model is not None:
-            ready = self.path / "backup" / "last.keras"
-            save_model(model, ready)
-        config = {**read_config(self.path), "model_sha256": file_hash(ready)}
-        write_config(self.path, config)
-        ready.replace(self.path / "model.keras")
-        self._clean_up()
-
-    def _clean_up(self) -> None:
-        """Remove what a finished run needs no more."""
-        shutil.rmtree(self.path / "backup", ignore_errors=True)
-        remove_partial(self.path)
-
-    def load(self) -> Run:
-        """Return the finished run, and remove what a kill while finishing left.
-
-        Raises:
-            FileNotFoundError: no finished run there.
-            ValueError: config.json is missing or damaged.
-        """
-        if not self.is_finished:
-            raise FileNotFoundError(f"{self.path}: no finished run (model.keras). Train it first.")
-        config = read_config(self.path)
-        self._clean_up()
-        return Run(self.path, config, self._sound_history(config))
-
-    def _sound_history(self, config: dict) -> History:
-        history = read_history(self.path / "history.csv")
-        found, expected = epochs_of(history), config["preset"].get("epochs", 0)
-        if found != expected:
-            print(
-                f"{self.path / 'history.csv'}: damaged; {found} of {expected} epochs can be read, "
-                "the scores of the others are lost. The trained model is not touched by it."
-            )
-        return history
-
-    def _newest_state(self, preset: Preset) -> State | None:
-        history = read_history(self.path / "history.csv")
-        for path in reversed(self._states()):
-            try:
-                state = read_state(path, preset.epochs, history)
-                if preset.keep == "best":
-                    self._require_best()
-                return state
-            except ValueError as error:
-                print(f"{path}: not used: {error}. An earlier state is taken, or the beginning.")
-        return None
-
-    def _require_best(self) -> None:
-        try:
-            load_model(self.path / "backup" / "best.keras")
-        except (ValueError, OSError) as error:
-            raise ValueError(f"best.keras, which belongs to it, cannot be used ({error})") from None
-
-    def _states(self) -> list[Path]:
-        return sorted((self.path / "backup").glob("epoch-*.weights.h5"))
-
-
-class KeepState(keras.callbacks.Callback):
-    """After each epoch: keep the best model, the history, and all that is needed to go on.
-
-    What is kept as the best model is `saved` with the weights of the model that is trained, often
-    itself.
-    """
-
-    def __init__(self, folder: RunFolder, history: History, saved: keras.Model | None):
-        super().__init__()
-        self.folder, self.history, self.saved = folder, history, saved
-
-    def on_epoch_end(self, epoch, logs=None):
-        best = max(self.history.get(MONITOR, []), default=-1.0)
-        if self.saved is not None and logs[MONITOR] > best:
-            copy_weights(self.model, self.saved)
-            self.folder.keep_best(self.saved)
-        for key, value in logs.items():
-            self.history.setdefault(key, []).append(float(value))
-        self.folder.keep(self.model, self.history)
+        return load_model(self.path / "model.keras")
 
 
 def run_path(data: Dataset, preset: Preset, name: str, runs_dir: str | Path | None = None) -> Path:
@@ -237,10 +61,113 @@ def run_path(data: Dataset, preset: Preset, name: str, runs_dir: str | Path | No
 
 
 def load_run(path: str | Path) -> Run:
-    """Return the finished run of a folder.
+    """Return the finished run of a folder; FileNotFoundError where there is none."""
+    path = Path(path).expanduser()
+    if not (path / "model.keras").is_file():
+        raise FileNotFoundError(f"{path}: no finished run (model.keras). Train it first.")
+    config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    return Run(path, config, read_history(path / "history.csv"))
 
-    Raises:
-        FileNotFoundError: no finished run there.
-        ValueError: config.json is missing or damaged.
+
+def save_model(model: keras.Model, path: str | Path) -> None:
+    """Save a model without optimiser and loss, so that it loads without custom objects."""
+    with replaced(path) as partial:
+        keras.Model(model.input, model.output, name=model.name).save(partial)
+
+
+def load_model(path: str | Path) -> keras.Model:
+    """Load an uncompiled model, a U-Net or an ensemble, in Keras' safe mode."""
+    return keras.saving.load_model(Path(path).expanduser(), compile=False)
+
+
+@contextlib.contextmanager
+def replaced(path: str | Path) -> Iterator[Path]:
+    """Give a name beside `path`; what is written there becomes `path` when the block has ended.
+
+    So a kill at any moment leaves the old file or the new one.
     """
-    return RunFolder(Path(path)).load()
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"partial-{path.name}")
+    yield partial
+    partial.replace(path)
+
+
+def states(folder: Path) -> list[Path]:
+    """Return what an unfinished training can go on from, the newest last."""
+    return sorted(folder.glob("epoch-*.weights.h5"))
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a run folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with filelock.FileLock(folder / ".lock", timeout=0):
+            yield
+    except filelock.Timeout:
+        raise RuntimeError(
+            f"{folder}: another process trains in it. Wait for it, or set ENSEMBLE_SEG_RUNS_DIR."
+        ) from None
+
+
+def run_config(data: Dataset, preset: Preset, name: str) -> dict:
+    """Return what config.json says of a run: settings, versions, data hash, git hash."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    git = None
+    if shutil.which("git"):
+        git = subprocess.run(command, capture_output=True, text=True).stdout.strip() or None
+    return {
+        "name": name,
+        "data": data.name,
+        "data_hash": data.hash,
+        "pairs": {"train": len(data.train), "validation": len(data.validation)},
+        "preset": asdict(preset),
+        "label": preset.label,
+        "precision": precision_policy(preset.precision),
+        "python": platform.python_version(),
+        "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
+        "git": git,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+
+
+def refuse_another(folder: Path, config: dict) -> None:
+    """Raise ValueError where a folder was begun with other data or other settings."""
+    path = folder / "config.json"
+    if not path.is_file():
+        return
+    found = json.loads(path.read_text(encoding="utf-8"))
+    what = [] if found["data_hash"] == config["data_hash"] else ["other data"]
+    wanted = json.loads(json.dumps(config["preset"]))  # tuples to lists
+    what += [
+        f"{field}={found['preset'].get(field)} (now {value})"
+        for field, value in wanted.items()
+        if field not in WITHOUT_EFFECT.get(config["name"], ())
+        and found["preset"].get(field) != value
+    ]
+    if what:
+        raise ValueError(
+            f"{folder}: holds a run with {', '.join(what)}. Remove the folder, or set "
+            "ENSEMBLE_SEG_RUNS_DIR."
+        )
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    with replaced(path) as partial:
+        partial.write_text(text, encoding="utf-8", newline="")
+
+
+def write_history(path: Path, history: dict[str, list[float]]) -> None:
+    """Write a row for each epoch, counted from 1."""
+    rows = zip(*history.values(), strict=True)
+    lines = [["epoch", *history], *([number, *row] for number, row in enumerate(rows, start=1))]
+    write_text(path, "".join(",".join(map(str, line)) + "\n" for line in lines))
+
+
+def read_history(path: Path) -> dict[str, list[float]]:
+    """Return the columns of history.csv but for the epoch."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {key: [float(row[key]) for row in rows] for key in rows[0] if key != "epoch"}

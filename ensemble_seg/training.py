@@ -1,35 +1,36 @@
 """Compile, fit, and go on where a training was interrupted."""
 
+import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import keras
+import numpy as np
 from keras import ops
 from tqdm import tqdm
 
-from .common.files import require_writable
-from .common.stopping import uninterrupted
-from .datasets import Dataset, Split
-from .encoders.backbones import require_backbone
-from .hardware.adam import FusedAdam
-from .hardware.devices import (
-    MeanOverDevices,
-    check_shares,
-    copy_weights,
-    on_devices,
-)
-from .hardware.precision import precision_policy
-from .inspection.readiness import Seen, lesion_problems
-from .keeping.configs import run_config
-from .keeping.stops import StopAtNaN, StopWhenAsked, stops_explained
+from .adam import FusedAdam
+from .data import Dataset, require_lesions
 from .losses import loss_by_name
-from .models import unet
+from .network import precision_policy, unet
 from .presets import Preset
-from .reading.checking import CheckedMask, checked_masks
-from .reading.pairs import Pair
-from .runs import KeepState, Run, RunFolder, run_path
-from .sampling import sampling_data
+from .runs import (
+    Run,
+    held,
+    load_run,
+    read_history,
+    refuse_another,
+    replaced,
+    run_config,
+    run_path,
+    save_model,
+    states,
+    write_history,
+    write_text,
+)
+from .sampling import crop_split, sampling_data
+
+TRAINING_DATA = {"main": lambda data, preset: data, "sampling": sampling_data}
 
 
 def train(
@@ -38,7 +39,6 @@ def train(
     preset: Preset,
     name: str = "main",
     runs_dir: str | Path | None = None,
-    devices: Sequence[str] | None = None,
 ) -> Run:
     """Fit a model, or go on with a training that was interrupted.
 
@@ -52,88 +52,41 @@ def train(
         preset: how; see `Preset`.
         name: of the run, "main" or "sampling".
         runs_dir: ENSEMBLE_SEG_RUNS_DIR, or "runs", where it is None.
-        devices: train on several, ["GPU:0", "GPU:1"], that share each batch among them. The result
-            does not depend on them beyond rounding, nor does the run folder.
 
     Returns:
         Run with the history and the path `runs_dir/data set/preset/name`.
 
     Raises:
         ValueError: files that cannot be trained on (named, before anything is written), or a run
-            folder of other data or settings, or devices that are not there or do not fit the batch.
+            folder of other data or settings.
+        RuntimeError: another process trains in the folder, or the loss is not finite.
     """
-    data, loss = data.limit(preset.limit), loss_by_name(preset.loss)
-    folder = RunFolder(run_path(data, preset, name, runs_dir))
-    config = run_config(data, preset, name, model)
-    if not folder.is_finished:
-        folder.refuse_if_held()
-        seen = _checked(data, preset, devices)
-        ambiguous = sum(mask.ambiguous for mask in seen.values())
-        with (
-            on_devices(model, devices) as trained,
-            folder.held(),
-            stops_explained(name, preset, folder.kept),
-            uninterrupted() as answer,
-        ):
-            if not folder.is_finished:  # by a process that held the folder until now
-                folder.begin(
-                    {**config, "ambiguous_mask_pixels": ambiguous}, 4 * model.count_params()
-                )
-                loss = MeanOverDevices(loss) if devices else loss
-                _fit(trained, data, preset, loss, folder, model, answer)
-    folder.refuse_another(config)
-    run = folder.load()
+    data = data.limit(preset.limit)
+    folder = run_path(data, preset, name, runs_dir)
+    config = run_config(data, preset, name)
+    refuse_another(folder, config)
+    if not (folder / "model.keras").is_file():
+        require_lesions(data)
+        with held(folder):
+            if not (folder / "config.json").is_file():
+                write_text(folder / "config.json", json.dumps(config, indent=2))
+            if not (folder / "model.keras").is_file():
+                _fit(model, data, preset, folder)
+    for state in states(folder):
+        state.unlink(missing_ok=True)
+    run = load_run(folder)
     model.set_weights(run.model.get_weights())
     return run
 
 
-def check_before_training(
-    data: Dataset,
-    preset: Preset,
-    runs_dir: str | Path | None = None,
-    devices: Sequence[str] | None = None,
-) -> None:
-    """Raise where both models cannot be trained, as far as that is known before the first epoch.
-
-    The same test of the masks is part of `inspect_dataset`. `train` tests again what it needs.
-
-    Args:
-        data, preset, runs_dir, devices: as in `load_or_train`.
-
-    Raises:
-        ValueError: bad files, masks without what a model needs, an unknown loss or backbone,
-            devices that do not fit, a run folder of other data or settings.
-        RuntimeError: another process trains in a run folder.
-        OSError: a run folder cannot be written to.
-    """
-    loss_by_name(preset.loss)
-    require_backbone(preset.backbone, preset.size)
-    data = data.limit(preset.limit)
-    folders = {name: RunFolder(run_path(data, preset, name, runs_dir)) for name in TRAINING_DATA}
-    if all(folder.is_finished for folder in folders.values()):
-        return
-    seen = _checked(data, preset, devices, sampling=True)
-    crops = sum(mask.is_kept(preset.threshold) for mask in _seen(data.train, seen))
-    check_shares(devices, preset.batch_size, crops)
-    for name, folder in folders.items():
-        folder.refuse_if_held()
-        require_writable(folder.path)
-        if folder.is_begun:
-            folder.refuse_another(run_config(TRAINING_DATA[name](data, preset), preset, name))
-
-
 def load_or_train(
-    name: str,
-    data: Dataset,
-    preset: Preset,
-    runs_dir: str | Path | None = None,
-    devices: Sequence[str] | None = None,
+    name: str, data: Dataset, preset: Preset, runs_dir: str | Path | None = None
 ) -> Run:
     """Return the finished run of that name; train it first, saying so, where it is missing.
 
     Args:
         name: "main" is trained on data.train, "sampling" on its lesion crops.
-        data, preset, runs_dir, devices: as in `train`. Pass whole images for "sampling" too.
+        data, preset, runs_dir: as in `train`. Pass whole images for "sampling" too.
 
     Returns:
         Run; `run.model` is the trained model.
@@ -144,65 +97,53 @@ def load_or_train(
     if name not in TRAINING_DATA:
         raise ValueError(f"Unknown model '{name}'. Expected one of {', '.join(TRAINING_DATA)}.")
     data = TRAINING_DATA[name](data.limit(preset.limit), preset)
-    folder = RunFolder(run_path(data, preset, name, runs_dir))
-    if folder.is_finished:
-        folder.refuse_another(run_config(data, preset, name))
-        print(f"{name}: loaded from {folder.path}")
-        return folder.load()
-    print(f"{name}: no finished run in {folder.path}, so it is trained now.")
-    return train(unet(preset, name), data, preset, name, runs_dir, devices)
+    folder = run_path(data, preset, name, runs_dir)
+    if (folder / "model.keras").is_file():
+        refuse_another(folder, run_config(data, preset, name))
+        print(f"{name}: loaded from {folder}")
+        return load_run(folder)
+    print(f"{name}: no finished run in {folder}, so it is trained now.")
+    return train(unet(preset, name), data, preset, name, runs_dir)
 
 
-TRAINING_DATA = {"main": lambda data, preset: data, "sampling": sampling_data}
+def check_before_training(
+    data: Dataset, preset: Preset, runs_dir: str | Path | None = None
+) -> None:
+    """Raise where both models cannot be trained, as far as that is known before the first epoch.
+
+    Raises:
+        ValueError: bad files, masks without what a model needs, a run folder of other data or
+            settings.
+    """
+    data = data.limit(preset.limit)
+    require_lesions(data)
+    crop_split(data.train, preset.threshold, preset.margin)
+    for name, training_data in TRAINING_DATA.items():
+        folder = run_path(data, preset, name, runs_dir)
+        refuse_another(folder, run_config(training_data(data, preset), preset, name))
 
 
 def compile_model(
     model: keras.Model, preset: Preset, loss: keras.losses.Loss, total_steps: int
 ) -> None:
-    """Compile a model as `train` does: lesion Dice watched, no XLA (slower on processors).
-
-    With float16 the loss is scaled, so that small gradients do not become 0. The optimizer's
-    variables are made here. Made inside the first step, as Keras does, they cost
-    a second trace of the whole step.
+    """Compile a model as `train` does: Adam, lesion Dice watched, no XLA (slower on processors).
 
     Args:
         model: from `unet`.
-        preset: its learning_rate, warmup, decay, epochs and weight_decay are used.
+        preset: its learning_rate, decay and precision are used.
         loss: to minimise.
-        total_steps: of the whole training, warm-up and decay.
+        total_steps: of the whole training: with `decay` the learning rate falls to 0 over them.
     """
-    dice = keras.metrics.MeanMetricWrapper(lesion_dice, name="dice")
-    optimizer = build_optimizer(preset, total_steps)
+    rate = preset.learning_rate
+    if preset.decay:
+        rate = keras.optimizers.schedules.CosineDecay(rate, total_steps)
+    optimizer = FusedAdam(rate)
     if precision_policy(preset.precision) == "mixed_float16":
-        # Keras does so for a model of that policy, but not for its copy on several devices.
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer, name="loss_scale_optimizer")
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)  # small gradients become 0
+    dice = keras.metrics.MeanMetricWrapper(lesion_dice, name="dice")
     model.compile(optimizer, loss, metrics=[dice], jit_compile=False)
+    # Made inside the first step, as Keras does, they cost a second trace of the whole step.
     model.optimizer.build(model.trainable_variables)
-
-
-def build_optimizer(preset: Preset, total_steps: int) -> keras.optimizers.Optimizer:
-    """Return Adam, as published, with the preset's warm-up, decay and weight decay, if any.
-
-    Args:
-        preset: its learning_rate, warmup, decay, epochs and weight_decay are used.
-        total_steps: of the whole training, warm-up and decay.
-
-    Example:
-        >>> from ensemble_seg import preset
-        >>> optimizer = build_optimizer(preset("quick"), 100)
-        >>> round(float(optimizer.learning_rate), 6)
-        0.001
-    """
-    rate, warmup = preset.learning_rate, total_steps * preset.warmup // preset.epochs
-    if warmup or preset.decay:
-        rate = keras.optimizers.schedules.CosineDecay(
-            0.0 if warmup else rate,
-            total_steps - warmup,
-            alpha=0.0 if preset.decay else 1.0,
-            warmup_target=rate if warmup else None,
-            warmup_steps=warmup,
-        )
-    return FusedAdam(rate, weight_decay=preset.weight_decay or None)
 
 
 @keras.saving.register_keras_serializable(package="ensemble_seg")
@@ -219,55 +160,63 @@ def lesion_dice(y_true, y_pred):
     return ops.where(total > 0, overlap / ops.maximum(total, 1.0), 1.0)
 
 
-def _checked(
-    data: Dataset, preset: Preset, devices: Sequence[str] | None, sampling: bool = False
-) -> dict[Pair, CheckedMask]:
-    """Read all files; raise where they cannot be trained on. Returns what the masks hold."""
-    for split in (data.train, data.validation):
-        if not len(split):
-            raise ValueError(f"{data.name}: expected images in the {split.name} part, found none.")
-    check_shares(devices, preset.batch_size, len(data.train), len(data.validation))
-    parts = (data.train, data.validation, data.test)
-    seen = checked_masks([pair for part in parts for pair in part.pairs], data.lesion_values)
-    masks = {part.name: _seen(part, seen) for part in (data.train, data.validation)}
-    problems = lesion_problems(masks, preset, sampling, data.lesion_values)
-    if problems:
-        raise ValueError(f"{data.name}: {problems[0]}")
-    return seen
+class KeepState(keras.callbacks.Callback):
+    """After each epoch: keep the best model, the history, and all that is needed to go on.
+
+    The state is written last, under a name with its epoch: whatever is killed before, the epoch is
+    trained again and writes the same.
+    """
+
+    def __init__(self, folder: Path, preset: Preset, history: dict[str, list[float]]):
+        super().__init__()
+        self.folder, self.preset, self.history = folder, preset, history
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not np.isfinite(logs["loss"]):
+            raise RuntimeError(
+                f"{self.folder}: the loss is not finite. Choose a lower learning_rate (now "
+                f"{self.preset.learning_rate:g}) or precision=float32."
+            )
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.on_train_batch_end(None, {"loss": logs["loss"] + logs["val_loss"]})
+        best = max(self.history.get("val_dice", []), default=-1.0)
+        if self.preset.keep == "best" and logs["val_dice"] > best:
+            save_model(self.model, self.folder / "best.keras")
+        for key, value in logs.items():
+            self.history.setdefault(key, []).append(float(value))
+        write_history(self.folder / "history.csv", self.history)
+        with replaced(self.folder / f"epoch-{epoch + 1:04d}.weights.h5") as partial:
+            self.model.save_weights(partial)
+        for older in states(self.folder)[:-1]:
+            older.unlink()
 
 
-def _seen(split: Split, masks: dict[Pair, CheckedMask]) -> list[Seen]:
-    return [Seen(pair, masks[pair].pixels, masks[pair].lesion, box) for pair, box in split.windows]
-
-
-def _fit(
-    model: keras.Model, data: Dataset, preset: Preset, loss, folder: RunFolder, saved, answer
-) -> None:
-    keras.utils.set_random_seed(preset.seed)
+def _fit(model: keras.Model, data: Dataset, preset: Preset, folder: Path) -> None:
     steps = -(-len(data.train) // preset.batch_size)
-    compile_model(model, preset, loss, steps * preset.epochs)
-    done, history = folder.resume(model, preset)
-    best = saved if preset.keep == "best" else None
+    compile_model(model, preset, loss_by_name(preset.loss), steps * preset.epochs)
+    done, history = 0, {}
+    for state in states(folder)[-1:]:
+        model.load_weights(state)
+        done = int(state.name[6:10])
+        history = {
+            key: values[:done] for key, values in read_history(folder / "history.csv").items()
+        }
+        print(f"{folder.name}: goes on after epoch {done}")
+    from tqdm.keras import TqdmCallback  # not above: in Jupyter its import may warn
+
+    bar = TqdmCallback(verbose=0, tqdm_class=tqdm, desc=folder.name, file=sys.stdout, mininterval=0)
     model.fit(
         data.train.to_tf(preset, training=True, first_epoch=done),
         validation_data=data.validation.to_tf(preset),
         initial_epoch=done,
         epochs=preset.epochs,
         steps_per_epoch=steps,
-        callbacks=[
-            StopAtNaN(preset, folder.kept),
-            StopWhenAsked(answer),
-            KeepState(folder, history, best),
-            _progress_bar(folder.name),
-        ],
+        callbacks=[KeepState(folder, preset, history), bar],
         shuffle=False,
         verbose=0,
     )
-    copy_weights(model, saved)
-    folder.finish(None if best else saved)
-
-
-def _progress_bar(name: str) -> keras.callbacks.Callback:
-    from tqdm.keras import TqdmCallback  # not above: in Jupyter its import may warn
-
-    return TqdmCallback(verbose=0, tqdm_class=tqdm, desc=name, file=sys.stdout, mininterval=0)
+    if preset.keep == "best":
+        (folder / "best.keras").replace(folder / "model.keras")
+    else:
+        save_model(model, folder / "model.keras")

@@ -1,1 +1,0 @@
-"""What every room needs: messages, and files that are whole."""

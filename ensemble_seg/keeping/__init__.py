@@ -1,1 +1,0 @@
-"""What a training leaves behind, written so that damage is noticed, and read again."""

@@ -1,1 +1,0 @@
-"""Files to arrays to tf.data. Knows no data set."""
