@@ -3,8 +3,7 @@
 import re
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-SOLUTIONS = ROOT / "solutions"
+SOLUTIONS = Path(__file__).resolve().parents[1] / "solutions"
 GAP = re.compile(r"\.\.\.[^\n]*")  # the dots, and the hint behind them
 CELL = re.compile(r"^# %% (\S+)\n(.*?)(?=^# %% |\Z)", re.M | re.S)
 
