@@ -1,3 +1,5 @@
+"""Data sets and settings that the tests share."""
+
 import importlib.util
 import os
 from pathlib import Path
@@ -7,32 +9,26 @@ import pytest
 from PIL import Image
 
 os.environ.setdefault("MPLBACKEND", "agg")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(
-    os.environ.get("ENSEMBLE_SEG_TEST_DATA")
-    or Path(__file__).resolve().parents[2] / "shared" / "datasets"
-)
+    os.environ.get("ENSEMBLE_SEG_DATA_DIR") or ROOT.parent / "shared" / "datasets"
+).expanduser()
 
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch):
-    for name in (
-        "PRESET",
-        "DATASET",
-        "DATA_DIR",
-        "RUNS_DIR",
-        "CACHE_DIR",
-        "MIRROR",
-        "LESION_VALUES",
-    ):
+    for name in ("PRESET", "DATASET", "DATA_DIR", "RUNS_DIR"):
         monkeypatch.delenv(f"ENSEMBLE_SEG_{name}", raising=False)
 
 
 @pytest.fixture
 def kvasir():
+    """The folder of the real data set."""
     folder = SHARED / "Kvasir-SEG"
     if not folder.is_dir():
-        pytest.skip("Kvasir-SEG is not there: set ENSEMBLE_SEG_TEST_DATA to its parent folder")
+        pytest.skip("Kvasir-SEG is not there: set ENSEMBLE_SEG_DATA_DIR to its parent folder")
     return folder
 
 
@@ -55,6 +51,7 @@ def write_disks(folder):
 
 
 def save(path, array, **options):
+    """Write an array as an image file, its folder too."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(array).save(path, **options)
     return path

@@ -1,23 +1,18 @@
 """Files as a study leaves them, with effects that are known."""
 
-import json
-
 import numpy as np
 
-from ensemble_seg.common.files import whole
+from ensemble_lab.study.results import write_lines
 
 CASES = 60
 
 
 def write_record(folder, claims, seeds):
-    folder.mkdir(parents=True)
     record = {"data": folder.name, "data_hash": "ab" * 32, "preset": "quick", "steps": 300}
-    record["claims"] = [
-        {"text": text, "arm": arm, "control": control, "seeds": seeds}
-        for text, arm, control in claims
-    ]
+    keys = ("text", "arm", "control", "seeds")
+    record["claims"] = [dict(zip(keys, (*claim, seeds), strict=True)) for claim in claims]
     record["cases"] = [f"case_{number:02d}.png" for number in range(CASES)]
-    (folder / "study.json").write_text(json.dumps(record))
+    write_lines(folder / "study.json", record)
 
 
 def write_study(folder, effects, claims, seeds=10, noise=0.004):
@@ -37,11 +32,10 @@ def write_study(folder, effects, claims, seeds=10, noise=0.004):
 def write_job(folder, arm, seed, cases, dice):
     bins = [[0.1, 0.05 + 0.1 * n, min(1.0, 0.02 + 0.1 * n)] for n in range(10)]
     calibration = {"brier": 0.04, "ece": 0.03, "sure": 0.9, "bins": bins, "temperature": 2.0}
-    calibration["tempered"] = {"brier": 0.03, "ece": 0.01, "sure": 0.5, "bins": bins}
+    calibration["tempered"] = {"brier": 0.03, "ece": 0.01, "sure": 0.5}
     result = {
         "arm": {"name": arm}, "seed": seed, "data_hash": "ab" * 32, "seconds": 60.0, "rate": 0.001,
         "split": {"train": 42, "validation": 6, "test": 12}, "calibration": calibration,
         "test": {"cases": cases, "dice": np.round(dice, 4).tolist()},
     }  # fmt: skip
-    with whole(folder / f"{arm}-{seed:02d}.json") as file:
-        file.write_text(json.dumps(result))
+    write_lines(folder / f"{arm}-{seed:02d}.json", result)
