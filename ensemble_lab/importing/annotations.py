@@ -165,18 +165,15 @@ def yolo(root: Path, paths: list[Path], pictures: list[Path], options: Options) 
 
 
 def _yolo_names(root: Path) -> dict[str, str]:
+    """Return the names of classes by number: names: [a, b], - a, or 0: a in data.yaml."""
     for path in (root / "data.yaml", root / "data.yml", root / "classes.txt"):
         if path.is_file():
             text = path.read_text("utf-8")
             listed = re.search(r"names:\s*\[(.*?)\]", text, re.S)
-            numbered = re.findall(r"^\s*(\d+):\s*(.+?)\s*$", text, re.M)
             words = listed[1].split(",") if listed else re.findall(r"^\s*-\s*(.+)$", text, re.M)
             words = text.split("\n") if path.suffix == ".txt" else words
-            found = (
-                numbered
-                if numbered and not listed
-                else ((str(n), word) for n, word in enumerate(words))
-            )
+            numbered = re.findall(r"^\s*(\d+):\s*(.+?)\s*$", text, re.M)
+            found = [(str(n), word) for n, word in enumerate(words)] or numbered
             return {number: word.strip(" '\"\r") for number, word in found}
     return {}
 

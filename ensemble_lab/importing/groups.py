@@ -48,8 +48,8 @@ def groups_of(items: list[Item], table: list[Column], chosen: str | None) -> Gro
     if chosen == "none":
         return Grouping(names, "none, as chosen: each image is a group of its own")
     if chosen:
-        return _chosen(items, stems, table, chosen)
-    found = [*_by_table(table, items, stems), *_by_names(stems)]
+        return _chosen(items, names, stems, table, chosen)
+    found = [*_by_table(table, items), *_by_names(stems)]
     if not special(stems)[0]:
         found += _by_folders(items, bool(found))
     kinds = {_partition(grouping.groups): grouping for grouping in reversed(found)}
@@ -59,32 +59,32 @@ def groups_of(items: list[Item], table: list[Column], chosen: str | None) -> Gro
     return found[0] if found else Grouping(names, "no rule found: each file is one of its own")
 
 
-def _chosen(items: list[Item], stems: list[str], table: list[Column], chosen: str) -> Grouping:
+def _chosen(items: list[Item], names: list, stems: list, table: list, chosen: str) -> Grouping:
     column = next((c for c in table if c.name == chosen), None)
     if column:
-        groups = [column.values.get(n, stem) for n, stem in enumerate(stems)]
+        groups = [column.values.get(n, name) for n, name in enumerate(names)]
         return Grouping(groups, f"column {chosen}, as chosen ({_evidence(groups)})")
     if chosen == "folder":
         groups = ["/".join(item.folder) or item.name for item in items]
         return Grouping(groups, f"folder, as chosen ({_evidence(groups)})", True)
     hits = [re.search(chosen, stem) for stem in stems]
     if not all(hits):
-        names = [stem for stem, hit in zip(stems, hits, strict=True) if not hit]
+        others = [stem for stem, hit in zip(stems, hits, strict=True) if not hit]
         has = some([f"'{c.name}'" for c in table], 8) or "none"
         raise ValueError(
             f"--group {chosen}: no column of that name (there are: {has}), and as a regular "
-            f"expression it does not fit {some(names)}."
+            f"expression it does not fit {some(others)}."
         )
     groups = [hit[1] if hit.re.groups else hit[0] for hit in hits]
     return Grouping(groups, f"{chosen}, as chosen ({_evidence(groups)})", True)
 
 
-def _by_table(table: list[Column], items: list[Item], stems: list[str]) -> list[Grouping]:
+def _by_table(table: list[Column], items: list[Item]) -> list[Grouping]:
     found = group_columns(table, items)
     if not found:
         return []
     column = coarsest(found)
-    groups = [column.values.get(n, stem) for n, stem in enumerate(stems)]
+    groups = [column.values.get(n, item.name) for n, item in enumerate(items)]
     text = f"column {column.name} of {column.table} ({_evidence(groups)})"
     return [Grouping(groups, text, False, f'"{column.name}"')]
 
@@ -124,7 +124,7 @@ def _running(stems: list[str]) -> list[Grouping]:
         ]
         heads = short if len(set(short)) == len(set(heads)) and all(short) else heads
         if _repeats(heads) and _ids(set(heads)):
-            shape = re.sub(r"\d+", r"\\d+", Counter(map(_shape, heads)).most_common(1)[0][0])
+            shape = Counter(map(_shape, heads)).most_common(1)[0][0]
             text = f"names that begin alike, as {some(sorted(set(heads)), 2)} ({_evidence(heads)})"
             grouping = Grouping(heads, text, True, f"'^{shape.replace('#', chr(92) + 'd+')}'")
             found.setdefault(_partition(heads), grouping)

@@ -89,7 +89,7 @@ class Import:
             raise ValueError(f"{source}: no images to import.")
         unique(items)
         table, unread = columns(items, self.root, files)
-        self.left_out += unread
+        self.left_out += [f"tables that name no images: {some(unread)}"] if unread else []
         if options.ignore_parts:
             for item in items:
                 item.split = ""
@@ -223,7 +223,7 @@ class Import:
             if suffix:
                 shutil.copyfile(item.path, self.to / "images" / name)
             else:
-                Image.fromarray(image).save(self.to / "images" / name)
+                Image.fromarray(image).save(self.to / "images" / name, compress_level=2)
             Image.fromarray(mask.astype("uint8") * 255).save(self.to / f"masks/{item.name}.png")
         return name, facts(mask), thumbnail(image)
 
@@ -264,7 +264,7 @@ class Import:
             if found.setdefault(group, split) != split:
                 raise ValueError(
                     f"{self.source}: group {group} lies in the parts {found[group]} and {split}, "
-                    "so the test would not be on unseen cases. --ignore-parts splits anew by group; "
+                    "so the test would not be on unseen cases. --ignore-parts splits by group; "
                     "--group none keeps the parts."
                 )
         return groups

@@ -19,7 +19,6 @@ class Survey(NamedTuple):
     corners: tuple[int, ...]
     blurred: float
     palette: dict[int, int]
-    lossy: bool
 
 
 class Rule(NamedTuple):
@@ -49,7 +48,7 @@ def survey(name: str, mask: MaskFile) -> Survey:
     if mask.indices is not None:
         found, places = np.unique(mask.indices, return_index=True)
         palette = dict(zip(codes.ravel()[places].tolist(), found.tolist(), strict=True))
-    return Survey(name, counts, tuple(corners.tolist()), mask.blurred, palette, mask.lossy)
+    return Survey(name, counts, tuple(corners.tolist()), mask.blurred, palette)
 
 
 def parse(lesion: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
@@ -115,11 +114,10 @@ def _chosen(surveys: list[Survey], total: Counter, lesion: tuple[str, ...]) -> R
     palettes = [s.palette for s in surveys if s.palette]
     by_index = any(low <= i <= high for p in palettes for i in p.values() for low, high in ranges)
     coloured = any(code >= COLOUR for p in palettes for code in p)
-    rule = (
-        Rule(ranges, text + " (indices)", True) if by_index and (coloured or not by_code) else None
-    )
-    if rule or by_code:
-        return rule or Rule(ranges, text)
+    if by_index and (coloured or not by_code):
+        return Rule(ranges, f"{text} (indices)", True)
+    if by_code:
+        return Rule(ranges, text)
     raise ValueError(f"--lesion {text}: no mask has it. They have {some(map(code_name, total))}.")
 
 
@@ -135,12 +133,8 @@ def _several(surveys, total: Counter, marks: set, names: dict[int, str]) -> Valu
     text = f"{len(total)} values in {len(surveys)} masks: {'; '.join(shares)}{more}."
     greys = sorted(code for code in total if code < COLOUR)
     top = max(total) if max(total) < COLOUR else 255
-    counted = {max(m) for m in marks if max(m) and sorted(m) == list(range(min(m), max(m) + 1))}
-    if (
-        len(greys) == len(total)
-        and len(counted) > 1
-        and all(sorted(m) == list(range(min(m), max(m) + 1)) for m in marks)
-    ):
+    counted = all(max(mark) - min(mark) == len(mark) - 1 for mark in marks)
+    if len(greys) == len(total) and counted and len({max(mark) for mark in marks} - {0}) > 1:
         return ValueError(
             f"{text} They are numbers of instances, it seems, 1 to another N in each mask: "
             f"--lesion 1-{max(255, top)} takes all of them."

@@ -21,7 +21,6 @@ class MaskFile(NamedTuple):
     codes: np.ndarray
     indices: np.ndarray | None = None
     blurred: float = 0.0
-    lossy: bool = False
 
 
 def opened(path: Path) -> Image.Image:
@@ -88,27 +87,25 @@ def copied(path: Path) -> str:
 def read_mask(path: Path) -> MaskFile:
     """Read a mask's numbers, upright by its own EXIF; raises ValueError for what is not one."""
     picture = opened(path)
-    lossy = picture.format in ("JPEG", "MPO")
-    deep, picture = wide(picture), ImageOps.exif_transpose(picture)
+    lossy, deep = picture.format in ("JPEG", "MPO"), wide(picture)
+    picture = ImageOps.exif_transpose(picture)
     indices = np.asarray(picture) if picture.mode == "P" else None
-    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
-        alpha = np.asarray(picture.convert("RGBA"))[..., 3]
-        if alpha.min() < 255 and picture.mode != "P":
-            picture = _of_alpha(path, picture.convert("RGBA"), alpha)
-    if picture.mode == "1" or deep:
+    if picture.mode in ("RGBA", "LA", "PA"):
+        values = _of_alpha(path, np.asarray(picture.convert("RGBA")))
+    elif picture.mode in ("1", "L") or deep:
         values = np.asarray(picture)
         values = values * 255 if values.dtype == bool else values
     else:
-        values = np.asarray(picture if picture.mode == "L" else picture.convert("RGB"))
+        values = np.asarray(picture.convert("RGB"))
     codes, blurred = as_codes(values, str(path), lossy)
-    return MaskFile(codes, indices, blurred, lossy)
+    return MaskFile(codes, indices, blurred)
 
 
 def as_codes(values: np.ndarray, name: str, lossy: bool = False) -> tuple[np.ndarray, float]:
     """Return codes (H, W) of a mask's values, and the share of a JPEG's pixels that are unclear."""
     if values.dtype.kind == "f" and not np.array_equal(values, np.round(values)):
         raise ValueError(f"{name}: expected whole numbers in a mask, found fractions.")
-    values = values.astype("int64")
+    values = np.asarray(values).astype("int64")
     if values.ndim == 3:
         values = values[..., :3]
         differ = np.ptp(values, axis=-1)
@@ -146,18 +143,17 @@ def to_8_bits(values: np.ndarray, scale: Sequence[float]) -> np.ndarray:
     return np.round(np.nan_to_num(grey).clip(0, 1) * 255).astype("uint8")
 
 
-def _of_alpha(path: Path, picture: Image.Image, alpha: np.ndarray) -> Image.Image:
-    """Return the mask of a file that is see-through in parts: its colours, or its alpha."""
-    colours = np.asarray(picture)[..., :3][alpha > 0]
-    if len(colours) and not np.ptp(colours, axis=0).any():  # one colour: a drawing on nothing
-        return Image.fromarray(np.where(alpha > 127, 255, 0).astype("uint8"))
-    hidden = np.asarray(picture)[..., :3][alpha == 0]
-    if set(np.unique(alpha)) <= {0, 255} and not hidden.any():
-        return picture.convert("RGB")
-    raise ValueError(
-        f"{path}: a mask whose alpha channel says something else than its colours. Save it "
-        "without one."
-    )
+def _of_alpha(path: Path, values: np.ndarray) -> np.ndarray:
+    """Return the mask of a file that may be see-through: its colours, or its alpha."""
+    colours, alpha = values[..., :3], values[..., 3]
+    shown, hidden = colours[alpha > 0], colours[alpha == 0]
+    if alpha.min() == 255 or (
+        set(np.unique(alpha)) == {0, 255} and not hidden.any() and shown.any()
+    ):
+        return colours
+    if len(shown) and not np.ptp(shown, axis=0).any():  # one colour: a drawing on nothing
+        return np.where(alpha > 127, 255, 0)
+    raise ValueError(f"{path}: a mask whose alpha and colours differ. Save it without alpha.")
 
 
 def _tiff(path: Path, error: Exception) -> Image.Image:

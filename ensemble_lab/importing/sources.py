@@ -44,7 +44,8 @@ def read_source(source: Path, options: Options) -> tuple[Source, list[Path], Pat
         result.kind = f"{kind}, {some([p.relative_to(root) for p in paths], 2)}"
     used = {path for _, _, paths in found for path in paths} | set(pictures)
     others = Counter(f.suffix for f in files if f not in used and f.suffix not in (".csv", ".txt"))
-    result.left_out += [f"{number} files {suffix}" for suffix, number in others.items()]
+    if others:
+        result.left_out.append(f"files: {some([f'{n} {s}' for s, n in others.items()], 8)}")
     return result, files, root
 
 

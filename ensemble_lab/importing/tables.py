@@ -14,7 +14,8 @@ from .pairs import stem_of
 # Columns that repeat and say nothing about who is shown: numbers within a patient, and findings.
 WITHIN = "visit time day frame slice index order position age sex gender side eye laterality grade"
 WITHIN += " stage class classes category label diagnosis dx type width height size score year date"
-WITHIN += " site location localization device modality benign malignant view magnification fold part batch"
+WITHIN += " site location localization device modality benign malignant view magnification fold"
+WITHIN += " part batch"
 WITHIN = set(WITHIN.split())
 IDS = {"id", "ids", "uid", "uuid", "code", "key", "name", "barcode", "accession", "hash"}
 
@@ -78,7 +79,7 @@ def columns(items: list[Item], source: Path, files: list[Path]) -> tuple[list[Co
             if unique and 2 * len(hits) >= min(len(items), len(rows) - 1) and len(hits) > 1:
                 found.append((len(hits), -number, hits))
         if not found:
-            unread.append(f"{path.name}: no column names the images")
+            unread.append(path.name)
             continue
         _, image, hits = max(found, key=lambda f: f[:2])
         for number, name in enumerate(rows[0]):

@@ -46,14 +46,12 @@ class Folder:
         return self
 
     def text(self, name, content):
-        """Write a text file."""
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")
         return self
 
     def read(self, **options):
-        """Import, and return the report."""
         return import_source(self.root, self.out, **options)
 
     def refused(self, **options):
@@ -64,16 +62,13 @@ class Folder:
         return str(error.value)
 
     def rows(self):
-        """Return the rows of the manifest written."""
         with (self.out / "manifest.csv").open(encoding="utf-8", newline="") as file:
             return list(csv.DictReader(file))
 
     def masks(self):
-        """Return the masks written, 0 and 255."""
         return [np.asarray(Image.open(self.out / row["mask"])) for row in self.rows()]
 
     def groups(self):
-        """Return the sizes of groups."""
         names = [row["group"] for row in self.rows()]
         return sorted(names.count(name) for name in set(names))
 

@@ -58,6 +58,7 @@ NAMES = {
     "roboflow": "IMG_{0}_jpg.rf.{0:08x}{1:08x}",
     "qupath": "{2} [x={1},y=0,w=64,h=64]",
     "tiles": "s{0}_x{1}_y{1}",
+    "folders": "case{0}/x{0}{1}y",
 }
 
 
@@ -87,12 +88,6 @@ def test_names_disagree(folder):
     assert "--group" in folder.refused()
     folder.read(group=r"p\d")
     assert folder.groups() == [6, 6, 6]
-
-
-def test_folders_of_patients(folder):
-    for n in range(12):
-        folder.pair(f"case{n // 4}/images/{n}.png", f"case{n // 4}/masks/{n}.png")
-    assert folder.read().groups == 3
 
 
 def test_folders_with_names_are_asked_for(folder):

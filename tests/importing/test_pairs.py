@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from .conftest import lesion, picture, save
+from .conftest import lesion, save
 
 WAYS = {
     "equal": ("images/{}.png", "masks/{}.png"),
@@ -23,7 +23,7 @@ WAYS = {
     "folder with folders": ("{0}/images/{0}.png", "{0}/masks/x1.png"),
     "kind last": ("data/{0}/{0}_Dermoscopic_Image/{0}.bmp", "data/{0}/{0}_lesion/{0}_lesion.bmp"),
     "voc": ("JPEGImages/{}.jpg", "SegmentationClassPNG/{}.png"),
-    "isic": ("ISIC18_1-2_Training_Input/{}.jpg", "ISIC18_1_Training_GroundTruth/{}_segmentation.png"),
+    "isic": ("ISIC18_1-2_Train_Input/{}.jpg", "ISIC18_1_Train_GroundTruth/{}_segmentation.png"),
 }  # fmt: skip
 
 
@@ -109,6 +109,9 @@ def test_without_an_image(folder):
         folder.pair(f"images/{n}.png", f"masks/{n}.png")
     save(lesion(1) * 255, folder.root / "masks/lone.png")
     assert "masks/lone.png" in folder.refused()
+    for path in (folder.root / "masks").iterdir():
+        path.unlink()
+    assert "datumaro" in folder.refused()
 
 
 def test_parts_of_folders_and_lists(folder):
@@ -143,16 +146,9 @@ def test_an_archive_in_itself_counts_once(folder):
 
 
 def test_sizes_differ(folder):
-    for n in range(3):
-        folder.pair(f"images/{n}.png", f"masks/{n}.png")
+    folder.pair("images/0.png", "masks/0.png").pair("images/1.png", "masks/1.png")
     save(lesion(1).T * 255, folder.root / "masks/1.png")
     assert "90" in folder.refused()
-
-
-def test_nothing_fits(folder):
-    for n in range(3):
-        save(picture(n), folder.root / f"{n}.png")
-    assert "datumaro" in folder.refused()
 
 
 def test_two_kinds_of_images(folder):

@@ -57,12 +57,6 @@ def test_one_weight_for_each_model():
         es.build_ensemble([small])
 
 
-def test_layer_config_round_trip():
-    layer = es.WeightedAverage([1.01, 1], name="vote")
-    copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
-    assert copy.get_config() == layer.get_config()
-
-
 def test_the_ensemble_votes_with_the_members_that_were_passed_in():
     preset = es.preset("smoke").replace(size=32, precision="float32")
     members = [es.unet(preset.replace(seed=seed)) for seed in (0, 1)]
