@@ -9,7 +9,6 @@ import numpy as np
 from keras import ops
 from tqdm import tqdm
 
-from .adam import FusedAdam
 from .data import Dataset, require_lesions
 from .losses import loss_by_name
 from .network import precision_policy, unet
@@ -137,7 +136,7 @@ def compile_model(
     rate = preset.learning_rate
     if preset.decay:
         rate = keras.optimizers.schedules.CosineDecay(rate, total_steps)
-    optimizer = FusedAdam(rate)
+    optimizer = keras.optimizers.Adam(rate)
     if precision_policy(preset.precision) == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)  # small gradients become 0
     dice = keras.metrics.MeanMetricWrapper(lesion_dice, name="dice")
