@@ -24,7 +24,7 @@ notebooks: $(READY)  ## run the three notebooks; executed copies and the score t
 	@$(RUN) tools/notebooks.py run
 
 test: lint  ## check the style, run the tests, run the notebooks with the smoke preset
-	@$(DEFAULTS) $(RUN) -m pytest
+	@$(DEFAULTS) $(RUN) -m pytest -n 2 --dist worksteal
 	@runs=$$(mktemp -d) && trap 'rm -rf "$$runs"' EXIT INT TERM && $(DEFAULTS) \
 	  ENSEMBLE_SEG_PRESET=smoke ENSEMBLE_SEG_RUNS_DIR="$$runs" $(RUN) -m pytest \
 	  -p no:cacheprovider --nbval-lax --nbval-current-env --nbval-cell-timeout=600 -x notebooks

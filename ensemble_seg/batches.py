@@ -39,7 +39,7 @@ def batches(windows: Windows, size: int, batch_size: int = 8) -> tf.data.Dataset
 
 
 def training_batches(windows: Windows, preset: Preset, first_epoch: int = 0) -> tf.data.Dataset:
-    """Stream them for a training: shuffled in each epoch, augmented if the preset says so.
+    """Stream pairs of files for a training: shuffled in each epoch, augmented if so preset.
 
     Args:
         windows: as in `batches`.
@@ -74,7 +74,9 @@ def training_batches(windows: Windows, preset: Preset, first_epoch: int = 0) -> 
 
 
 def augment(image: tf.Tensor, mask: tf.Tensor, seed) -> tuple[tf.Tensor, tf.Tensor]:
-    """Flip, turn by a multiple of 90 degrees, and vary brightness and contrast by up to 20 %.
+    """Flip, turn by a multiple of 90 degrees, vary brightness and contrast by up to 20 %.
+
+    Contrast is about the grey 127.5.
 
     Args:
         image: (S, S, 3) float32 in 0..255.
@@ -96,7 +98,7 @@ def augment(image: tf.Tensor, mask: tf.Tensor, seed) -> tuple[tf.Tensor, tf.Tens
 
 
 def _ahead(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """Prefetch without AUTOTUNE: its thread sleeps ever longer, and the end waits for it."""
+    """Prefetch without AUTOTUNE: its thread sleeps ever longer, and the last batch waits."""
     options = tf.data.Options()
     options.autotune.enabled = False
     return dataset.prefetch(AHEAD).with_options(options)

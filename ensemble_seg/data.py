@@ -66,7 +66,7 @@ class Split:
         """Return a tf.data.Dataset of (images, one-hot masks); see `batches`.
 
         Args:
-            preset: its size and batch_size are used, and all of its training settings.
+            preset: its size and batch_size are used; when training, epochs, augment and seed too.
             training: shuffled and augmented, from `first_epoch` to the preset's last epoch.
                 Without it: one pass in the order of the pairs, never augmented.
             first_epoch: epochs that were trained before.
@@ -77,12 +77,12 @@ class Split:
 
     def masks(self, size: int) -> np.ndarray:
         """Return all masks as (N, size, size) uint8 of 0 and 1, resized as the pipeline does."""
+
+        def mask(window: tuple[Pair, Box | None]) -> np.ndarray:
+            return small_mask(window[0].mask, size, window[1])
+
         with ThreadPoolExecutor() as threads:
-            return np.stack(
-                list(
-                    threads.map(lambda each: small_mask(each[0].mask, size, each[1]), self.windows)
-                )
-            )
+            return np.stack(list(threads.map(mask, self.windows)))
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Dataset:
     Attributes:
         name: "phantoms", "kvasir-seg", "lgg-mri", "isic-2018", or the name of a folder.
         train, validation, test: the parts.
-        notes: a message for each thing in the folder that was not read.
+        notes: at most one: other entries of the folder, or columns, where no group is given.
     """
 
     name: str
@@ -132,7 +132,8 @@ def load_dataset(
 ) -> Dataset:
     """Find the files of a data set in the plain form, pair them and split them.
 
-    Parts that manifest.csv gives are kept, else the groups are split 70/10/20 at random. Where no
+    Parts that manifest.csv gives are kept. Where it gives none, or training images only, the
+    groups are split 70/10/20 at random. Where no
     test part is given the validation part serves as one, and validation images are drawn from the
     training part, an eighth of it.
 
@@ -157,12 +158,13 @@ def load_dataset(
     """
     name = str(name or os.environ.get("ENSEMBLE_SEG_DATASET") or "phantoms")
     folder = find_folder(name, data_dir)
-    parts = complete_parts(read_folder(folder), seed)
+    given = read_folder(folder)
     if not empty:
-        parts = {
-            part: tuple(pair for pair in pairs if read_mask(pair.mask).any())
-            for part, pairs in parts.items()
+        given = {
+            part: [pair for pair in pairs if read_mask(pair.mask).any()]
+            for part, pairs in given.items()
         }
+    parts = complete_parts(given, seed)
     label = name if name in NAMES else folder.resolve().name
     splits = {part: Split(parts[part], part, folder) for part in PARTS}
     return Dataset(label, **splits, notes=not_read(folder))

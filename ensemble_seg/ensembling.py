@@ -28,7 +28,7 @@ class WeightedAverage(keras.layers.Layer):
     def __init__(self, weights: Sequence[float], **kwargs):
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
-        self.weights_given = checked_weights(weights)
+        self.weights_given = checked_weights(weights)  # Keras has a property `weights`
 
     def build(self, input_shape):
         if len(input_shape) != len(self.weights_given):

@@ -82,6 +82,7 @@ class Scores:
         """The same from the counts of all images together, and the mean IoU of both classes."""
         tp, fp, fn, tn = total = self.counts.sum(axis=0)
         scores = {metric: float(score) for metric, score in _ratios(total).items()}
+        # The same counts with the background as what is looked for.
         background = _ratios(np.array([tn, fn, fp, tp]))["iou"]
         return {**scores, "mean_iou": (scores["iou"] + float(background)) / 2}
 

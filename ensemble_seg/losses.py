@@ -15,20 +15,20 @@ TOLERANCE = 1e-3
 class ExponentialLoss(keras.losses.Loss):
     """Pixel-wise exponential loss of Roshan et al. (2024), averaged over all pixels.
 
-    For one-hot masks of two classes it equals `0.9 * (1 + exp(-p_true))`, where `p_true` is the
-    probability given to the true class. As published, softmax is applied to the network's
-    softmax output once more, so that `p_true` lies in [0.2689, 0.7311].
+    For one-hot masks of two classes and alpha 0.8 it equals `0.9 * (1 + exp(-p_true))`, where
+    `p_true` is the probability given to the true class. As published, softmax is applied to the
+    network's softmax output once more, so that `p_true` lies in [0.2689, 0.7311].
 
     Called with `y_true` and `y_pred` (B, H, W, C): one-hot masks and the network's softmax output.
 
     Args:
-        alpha: weight of the term of the class itself, the published 0.8.
+        alpha: factor of the first term of every class; of two classes it only scales the loss.
         double_softmax: apply softmax to `y_pred` first, as published.
         class_weights: how often a pixel counts, by its true class: the truly asymmetric form.
 
     Raises:
-        ValueError: shapes that differ, or values that are not one-hot or no probabilities. Values
-            are checked where they are at hand, not inside a compiled graph.
+        ValueError: shapes that differ, masks whose channels do not add up to 1, or, without the
+            second softmax, predictions that do not. Inside a compiled graph no value is checked.
 
     Example:
         >>> y_true = np.array([[[[0.0, 1.0]]]])
@@ -145,7 +145,9 @@ class Tversky(keras.losses.Loss):
 LOSSES: dict[str, Callable[[], keras.losses.Loss]] = {
     "exponential": ExponentialLoss,
     "exponential-single-softmax": lambda: ExponentialLoss(double_softmax=False),
-    "exponential-asymmetric": lambda: ExponentialLoss(class_weights=(1.0, 3.0)),
+    "exponential-asymmetric": lambda: ExponentialLoss(
+        class_weights=(1.0, 3.0)
+    ),  # lesion pixels thrice
     "cross-entropy": keras.losses.CategoricalCrossentropy,
     "dice": lambda: keras.losses.Dice(axis=(1, 2)),
     "focal": keras.losses.CategoricalFocalCrossentropy,

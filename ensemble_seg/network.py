@@ -39,7 +39,7 @@ _ONE_AT_A_TIME = threading.Lock()
 def unet(preset: Preset, name: str = "unet") -> keras.Model:
     """Build an uncompiled U-Net for two classes from random or ImageNet weights.
 
-    The weights depend on `preset.seed` alone. Precision is the preset's; the head is float32.
+    Random weights are those of `preset.seed`, whatever was drawn before. The head is float32.
 
     Args:
         preset: its size, backbone, encoder_weights, encoder_freeze, precision and seed are used.
@@ -186,7 +186,7 @@ def _segmentation_models() -> ModuleType:
     with contextlib.redirect_stdout(io.StringIO()):
         import efficientnet.model
         import segmentation_models
-    # Registered nowhere, they would be known to this process only. Keras has both by now.
+    # Its own swish and dropout would be known to this process only. Keras has both by now.
     efficientnet.model.get_swish = lambda **_: "silu"
     efficientnet.model.get_dropout = lambda **_: layers.Dropout
     segmentation_models._KERAS_LAYERS = SimpleNamespace(

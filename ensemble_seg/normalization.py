@@ -16,8 +16,8 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
 
     Example:
         >>> layer = FusedBatchNormalization()
-        >>> layer(keras.ops.ones((1, 2, 2, 1)), training=True)[0, 0, 0].numpy().tolist()
-        [0.0]
+        >>> layer(keras.ops.ones((1, 2, 2, 16)), training=True)[0, 0, 0, :3].numpy().tolist()
+        [0.0, 0.0, 0.0]
     """
 
     def call(self, inputs, training=None, mask=None):

@@ -1,5 +1,6 @@
 """Draws lesion images: tissue seen through an endoscope or a dermatoscope, with its mask."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -104,8 +105,9 @@ def write_phantoms(
     if folder.exists():
         folder.rmdir()
     partial = folder.with_name(f"partial-{folder.name}")
+    shutil.rmtree(partial, ignore_errors=True)  # what a killed call left
     for name in ("images", "masks"):
-        (partial / name).mkdir(parents=True, exist_ok=True)
+        (partial / name).mkdir(parents=True)
     rng, rows = default_rng((seed, 0)), ["image,mask,group,fraction"]
     fractions = [f for _ in range(0, count, SCENES) for f in lesion_fractions(SCENES, rng)]
     fractions = fractions if fraction is None else [fraction] * count

@@ -1,6 +1,7 @@
 """Every figure of the notebooks. Colours are those of Okabe and Ito, told apart by everybody."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -46,7 +47,7 @@ def lesion_fractions(fractions: Mapping[str, np.ndarray], threshold: float = 3.0
     """Show how much of each image is lesion, with the share that `threshold` lets through."""
     _, axis = plt.subplots(figsize=(7, 3))
     bins = np.linspace(0, 100, 41)
-    for (label, values), colour in zip(fractions.items(), CYCLE, strict=False):
+    for (label, values), colour in zip(fractions.items(), cycle(CYCLE), strict=False):
         axis.hist(100 * np.asarray(values), bins, color=colour, alpha=0.6, label=label)
     limit = 100 / (1 + threshold)
     axis.axvline(limit, color=BLACK, linestyle="--")
@@ -77,7 +78,7 @@ def curves(
 def history(runs: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
     """Show loss and lesion Dice over epochs: training dashed, validation solid, for each run."""
     _, axes = plt.subplots(1, 2, figsize=(10, 3.2))
-    for (name, values), colour in zip(runs.items(), CYCLE, strict=False):
+    for (name, values), colour in zip(runs.items(), cycle(CYCLE), strict=False):
         epochs = np.arange(1, len(values["loss"]) + 1)
         for axis, key in zip(axes, ("loss", "dice"), strict=True):
             style = {"color": colour, "markersize": 4}

@@ -43,23 +43,24 @@ def predict_image(model: keras.Model, image: np.ndarray) -> Prediction:
         image: (H, W, 3) uint8 RGB.
 
     Raises:
-        ValueError: another shape.
+        ValueError: another shape or dtype.
     """
     return predict_images(model, [image])[0]
 
 
 def predict_images(model: keras.Model, images: Sequence[np.ndarray]) -> list[Prediction]:
-    """Predict the lesions of images; their sizes may differ.
+    """Predict the lesions of a few images, one batch of the network; their sizes may differ.
 
     Each is resized to the network's input, where the members of an ensemble vote, and the lesion's
     probability back to the image (bilinear). The mask is where it exceeds a half.
     """
     for image in images:
-        if np.ndim(image) != 3 or np.shape(image)[-1] != 3:
+        image = np.asarray(image)
+        if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8:
             raise invalid(
                 "image",
-                "an array (H, W, 3), RGB 0..255",
-                found=f"shape {np.shape(image)}",
+                "an array (H, W, 3) uint8, RGB 0..255",
+                found=f"shape {image.shape}, {image.dtype}",
                 hint="ensemble_seg.read_image reads image files.",
             )
     batch = np.stack([resize_image(image, model.input_shape[1]) for image in images])

@@ -48,7 +48,7 @@ class Preset:
     decay: bool = False  # let the learning rate fall to 0 along a cosine, instead of keeping it
     loss: str = "exponential"  # one of LOSS_NAMES
     threshold: float = 3.0  # the sampling model takes images with background / lesion >= threshold
-    margin: tuple[int, ...] = (20, 10)  # around a lesion box, pixels, tried from first to last
+    margin: tuple[int, ...] = (20, 10)  # around a lesion box, pixels of the file, largest first
     weights: tuple[float, ...] = (1.01, 1.0)  # of main and sampling model in the ensemble
     augment: bool = False  # random flips, quarter turns, brightness and contrast while training
     keep: str = "last"  # weights of the "last" epoch, or of that with the "best" validation Dice
@@ -58,7 +58,7 @@ class Preset:
 
     def __post_init__(self):
         for field in _DEFAULTS:
-            if isinstance(value := getattr(self, field), np.generic):  # config.json takes none
+            if isinstance(value := getattr(self, field), np.generic):  # JSON knows no NumPy numbers
                 object.__setattr__(self, field, value.item())
         for field, least in _LEAST.items():
             value = getattr(self, field)
@@ -80,10 +80,14 @@ class Preset:
             if value not in names:
                 hint = suggest(str(value), [name for name in names if name]).strip()
                 raise invalid(field, f"one of {', '.join(map(repr, names))}", value, hint)
-        if len(checked_weights(self.weights)) != 2:
+        weights = checked_weights(self.weights)
+        if len(weights) != 2:
             raise invalid("weights", "two numbers, of main and sampling model", self.weights)
-        object.__setattr__(self, "weights", tuple(self.weights))
+        # One form each: the label, and with it the run folder, must not depend on 2 or 2.0.
+        object.__setattr__(self, "weights", weights)
         object.__setattr__(self, "margin", checked_margin(self.margin))
+        object.__setattr__(self, "threshold", float(self.threshold))
+        object.__setattr__(self, "learning_rate", float(self.learning_rate))
 
     def replace(self, **changes) -> "Preset":
         """Return a variant; its `label` lists what differs from the preset it came from."""
@@ -198,7 +202,8 @@ def _from_text(change: str) -> tuple[str, object]:
             return field, tuple(type(default[0])(part) for part in text.split("x"))
         return field, kind(text)
     except (ValueError, KeyError):
-        raise invalid(field, f"a value of type {kind.__name__}", text) from None
+        expected = {tuple: "numbers joined by x, such as 8x4", bool: "true or false"}
+        raise invalid(field, expected.get(kind, f"a value of type {kind.__name__}"), text) from None
 
 
 PRESETS = {

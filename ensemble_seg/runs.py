@@ -1,7 +1,8 @@
 """The run folder: what a training leaves behind, and how it is found again.
 
 config.json says how a model is trained, history.csv has a row for each epoch, epoch-NNNN.weights.h5
-is what is needed to go on, model.keras the result. Each is there whole or not at all.
+(with best.keras, until the end) is what is needed to go on, model.keras the result. Each is there
+whole or not at all. .lock keeps other processes out.
 """
 
 import contextlib
@@ -115,7 +116,7 @@ def run_config(data: Dataset, preset: Preset, name: str) -> dict:
     """Return what config.json says of a run: settings, versions, data hash, git hash."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
     git = None
-    if shutil.which("git"):
+    if shutil.which("git") and (Path(__file__).parents[1] / ".git").exists():
         git = subprocess.run(command, capture_output=True, text=True).stdout.strip() or None
     return {
         "name": name,

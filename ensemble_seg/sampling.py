@@ -14,12 +14,12 @@ from .reading import Box, read_mask
 
 
 class Counts(NamedTuple):
-    """What became of the images of a sampling step, and how many crops came out of it."""
+    """What became of the images of a sampling step."""
 
-    kept: int
-    dropped: int
-    empty: int
-    crops: int
+    kept: int  # images
+    dropped: int  # images below the threshold
+    empty: int  # images without a lesion
+    crops: int  # windows cut out of those that are kept
 
 
 def imbalance_ratio(mask: np.ndarray) -> float:
@@ -37,7 +37,7 @@ def imbalance_ratio(mask: np.ndarray) -> float:
 def lesion_box(mask: np.ndarray, margin: int | Iterable[int] = (20, 10)) -> Box | None:
     """Return the smallest window that holds every lesion pixel, with a margin for context.
 
-    On each side for itself the margins are tried from first to last; the first that keeps the
+    Each side by itself: the margins are tried from first to last; the first that keeps the
     box inside the image is taken, none (0) where no margin does.
 
     Margins are pixels, largest first, or one number. The box is half-open; an empty mask has none.
@@ -109,7 +109,7 @@ class LesionCrops:
     each_lesion: bool
 
     def boxes(self, mask: np.ndarray) -> list[Box] | None:
-        """Return the boxes to cut out, none below the threshold; None for an empty mask."""
+        """Return the boxes to cut out, [] below the threshold; None for an empty mask."""
         ratio = imbalance_ratio(mask)
         if ratio == float("inf"):
             return None
@@ -162,7 +162,7 @@ def crop_split(
     if not counts.crops:
         raise ValueError(
             f"No image of {len(split)} has background / lesion >= {threshold}: {counts.dropped} "
-            f"below it, {counts.empty} without a lesion. Lower `threshold`."
+            f"below it, {counts.empty} without a lesion. Lower `threshold`, or add lesions."
         )
     pairs, boxes = [], []
     for pair, of_pair in zip(split.pairs, found, strict=True):

@@ -27,7 +27,7 @@ from .runs import (
     write_history,
     write_text,
 )
-from .sampling import crop_split, sampling_data
+from .sampling import sampling_data
 
 TRAINING_DATA = {"main": lambda data, preset: data, "sampling": sampling_data}
 
@@ -49,7 +49,8 @@ def train(
         model: from `unet`. Its weights are replaced by the trained ones.
         data: train is fitted, validation watched after each epoch, test not touched.
         preset: how; see `Preset`.
-        name: of the run, "main" or "sampling".
+        name: of the run folder. For "sampling" pass `sampling_data(data, preset)`, as
+            `load_or_train` does.
         runs_dir: ENSEMBLE_SEG_RUNS_DIR, or "runs", where it is None.
 
     Returns:
@@ -116,7 +117,6 @@ def check_before_training(
     """
     data = data.limit(preset.limit)
     require_lesions(data)
-    crop_split(data.train, preset.threshold, preset.margin)
     for name, training_data in TRAINING_DATA.items():
         folder = run_path(data, preset, name, runs_dir)
         refuse_another(folder, run_config(training_data(data, preset), preset, name))
@@ -141,7 +141,7 @@ def compile_model(
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)  # small gradients become 0
     dice = keras.metrics.MeanMetricWrapper(lesion_dice, name="dice")
     model.compile(optimizer, loss, metrics=[dice], jit_compile=False)
-    # Made inside the first step, as Keras does, they cost a second trace of the whole step.
+    # Its variables, made inside the first step as Keras does, cost a second trace of the step.
     model.optimizer.build(model.trainable_variables)
 
 
@@ -171,24 +171,28 @@ class KeepState(keras.callbacks.Callback):
         self.folder, self.preset, self.history = folder, preset, history
 
     def on_train_batch_end(self, batch, logs=None):
-        if not np.isfinite(logs["loss"]):
-            raise RuntimeError(
-                f"{self.folder}: the loss is not finite. Choose a lower learning_rate (now "
-                f"{self.preset.learning_rate:g}) or precision=float32."
-            )
+        self._require_finite(logs["loss"])
 
     def on_epoch_end(self, epoch, logs=None):
-        self.on_train_batch_end(None, {"loss": logs["loss"] + logs["val_loss"]})
+        self._require_finite(logs["loss"] + logs["val_loss"])
         best = max(self.history.get("val_dice", []), default=-1.0)
         if self.preset.keep == "best" and logs["val_dice"] > best:
             save_model(self.model, self.folder / "best.keras")
         for key, value in logs.items():
             self.history.setdefault(key, []).append(float(value))
         write_history(self.folder / "history.csv", self.history)
+        # Keras keeps the optimiser's state in the weights file of a compiled model.
         with replaced(self.folder / f"epoch-{epoch + 1:04d}.weights.h5") as partial:
             self.model.save_weights(partial)
         for older in states(self.folder)[:-1]:
             older.unlink()
+
+    def _require_finite(self, loss: float) -> None:
+        if not np.isfinite(loss):
+            raise RuntimeError(
+                f"{self.folder}: the loss is not finite. Choose a lower learning_rate (now "
+                f"{self.preset.learning_rate:g}) or precision=float32."
+            )
 
 
 def _fit(model: keras.Model, data: Dataset, preset: Preset, folder: Path) -> None:
@@ -197,7 +201,7 @@ def _fit(model: keras.Model, data: Dataset, preset: Preset, folder: Path) -> Non
     done, history = 0, {}
     for state in states(folder)[-1:]:
         model.load_weights(state)
-        done = int(state.name[6:10])
+        done = int(state.name.split(".")[0].removeprefix("epoch-"))
         history = {
             key: values[:done] for key, values in read_history(folder / "history.csv").items()
         }
@@ -210,7 +214,7 @@ def _fit(model: keras.Model, data: Dataset, preset: Preset, folder: Path) -> Non
         validation_data=data.validation.to_tf(preset),
         initial_epoch=done,
         epochs=preset.epochs,
-        steps_per_epoch=steps,
+        steps_per_epoch=steps,  # one dataset holds all epochs, each shuffled by itself
         callbacks=[KeepState(folder, preset, history), bar],
         shuffle=False,
         verbose=0,

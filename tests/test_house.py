@@ -15,7 +15,7 @@ import ensemble_seg as es
 METHOD, BENCH = "ensemble_seg", "ensemble_lab"
 # The budgets: lines of Python in all, and in one file. "first": what the first design said.
 LINES = {
-    METHOD: 3080,  # first 2,400
+    METHOD: 3100,  # first 2,400
     BENCH: 3340,  # without importing; first 3,300
     "ensemble_lab/importing": 2300,  # first 900
     "tests": 6500,
